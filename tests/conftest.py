@@ -147,6 +147,14 @@ def reachable(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def kept_tools() -> Iterator[Path]:
+    """A cache that keeps the sandbox's copy of pytest from test to test: to make it takes half a second."""
+    with tempfile.TemporaryDirectory(prefix="tools-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 PROGRAMS = {
     "bwrap": (("bwrap",), "bubblewrap"),
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "chromium"),
@@ -185,7 +193,7 @@ def _missing(part: str) -> str | None:
 def pytest_configure() -> None:
     # A machine that is busy makes no property false. `make test-slow` names the other profile.
     calm = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-    hypothesis.settings.register_profile("quick", calm, max_examples=40)
+    hypothesis.settings.register_profile("quick", calm, max_examples=25)
     hypothesis.settings.register_profile("thorough", calm, max_examples=2000)
     hypothesis.settings.load_profile("quick")
     for number in (signal.SIGQUIT, signal.SIGHUP):  # who starts tests in the background has them ignored, children too

@@ -6,6 +6,7 @@ What is not our code (`tasks/suites`, the pages that Claude Code is given) is le
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
@@ -44,6 +45,7 @@ LARGE = {"records.py": "every value that travels, in one place"}
 LONG = {"faces/cli/evaluate.py:command": "hands on the thirty options of `eval`, each by its name"}
 SAME_FILES = {"protocols": "what a room asks of those who join it, one such file a room"}
 SAME_CLASSES = {"Options": "each verifier's own: what may stand below its name, by contract"}
+SAME_ALIASES = {"Array": "numpy's array of floats, wherever it is computed with", "Drawn": "the same of draws"}
 NOTES_READ = {"runs/store/codec.py": "runs stored before their rounds were data tell of them in notes alone"}
 
 
@@ -150,13 +152,34 @@ def same_files(files: House) -> list[str]:
 
 
 def same_classes(files: House) -> list[str]:
-    """Names of classes that stand in several files; that of a sibling vendor counts once."""
+    """Names of classes, and of types, that stand in several files; that of a sibling vendor counts once."""
     found = defaultdict(set)
     for file in files.values():
-        for node in file.nodes:
-            if isinstance(node, ast.ClassDef) and node.name not in SAME_CLASSES:
-                found[node.name].add(_room(file) if _room(file).startswith("vendors/*") else file.place)
+        classes = {node.name for node in file.nodes if isinstance(node, ast.ClassDef)} - SAME_CLASSES.keys()
+        for name in classes | (set(_aliases(file)) - SAME_ALIASES.keys()):
+            found[name].add(_room(file) if _room(file).startswith("vendors/*") else file.place)
     return [f"{name}: {', '.join(sorted(places))}" for name, places in found.items() if len(places) > 1]
+
+
+def _aliases(file: File) -> Iterator[str]:
+    """The types that a file names (`Key = tuple[str, int]`); what commands and tools take is named as it is typed."""
+    for node in file.tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp):
+            is_taken = ast.unparse(node.value).startswith("Annotated[")
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            yield from (name for name in names if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name) and not is_taken)
+
+
+def shadows(files: House) -> list[str]:
+    """Private classes with the name of a record; a vendor's are left out: they are called as its server calls them."""
+    records = {node.name for node in files["records"].nodes if isinstance(node, ast.ClassDef)}
+    return [
+        f"{node.name} of {file.place}"
+        for file in files.values()
+        for node in file.nodes
+        if isinstance(node, ast.ClassDef) and node.name.startswith("_") and node.name.lstrip("_") in records
+        if not file.place.startswith("vendors/")
+    ]
 
 
 def _room(file: File) -> str:
@@ -275,6 +298,10 @@ def test_no_name_of_a_class_has_two_meanings() -> None:
     assert same_classes(house()) == []
 
 
+def test_no_private_class_is_called_as_a_record_is() -> None:
+    assert shadows(house()) == []
+
+
 def test_no_part_imports_its_package_back() -> None:
     assert imported_back(house()) == []
 
@@ -313,6 +340,8 @@ def test_exceptions_are_needed() -> None:
     assert all(stems.count(name) > 1 for name in SAME_FILES)
     classes = [node.name for file in house().values() for node in file.nodes if isinstance(node, ast.ClassDef)]
     assert all(classes.count(name) > 1 for name in SAME_CLASSES)
+    aliases = [name for file in house().values() for name in _aliases(file)]
+    assert all(aliases.count(name) > 1 for name in SAME_ALIASES)
     assert {found.partition(":")[0] for found in notes_read(house())} >= set(NOTES_READ)
     assert all((HOUSE / place).is_dir() for place in DOORS)
 
@@ -365,6 +394,16 @@ def test_a_name_of_two_classes_is_seen() -> None:
     assert len(same_classes(built({"vendors/x/a.py": desk, "b.py": desk}))) == 1
     assert same_classes(built({"vendors/x/a.py": desk, "vendors/y/a.py": desk})) == []
     assert same_classes(built({"a.py": "class Options: pass", "b.py": "class Options: pass"})) == []
+    assert len(same_classes(built({"a.py": desk, "b.py": "Desk = tuple[str, int]"}))) == 1
+    assert len(same_classes(built({"a.py": "Desk = A | B", "b.py": "Desk = Literal[1]"}))) == 1
+    assert same_classes(built({"a.py": desk, "b.py": "Desk = Annotated[str, 1]"})) == []
+    assert same_classes(built({"a.py": "MOST = KNOWN[0]", "b.py": "MOST = KNOWN[1]"})) == []
+
+
+def test_a_private_class_that_is_called_as_a_record_is_is_seen() -> None:
+    texts = {"records.py": "class Run: pass", "a.py": "class _Run: pass\nclass _Other: pass"}
+    assert shadows(built(texts)) == ["_Run of a.py"]
+    assert shadows(built({**texts, "a.py": "", "vendors/x/reader.py": "class _Run: pass"})) == []
 
 
 def test_a_part_that_imports_its_package_back_is_seen() -> None:

@@ -87,7 +87,7 @@ def traits_of(provider: str) -> Traits:
 
 
 def traits_or_usual(provider: str) -> Traits:
-    """The same, where nobody has to be there: of a vendor that is not, or cannot be imported, what holds for most.
+    """What a vendor states about itself; of one that is not there, or cannot be imported, what holds for most.
 
     A record may name such a one: what was measured with it stays readable.
     """

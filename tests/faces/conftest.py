@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import typer.testing
 from msgspec import Struct
 
 from flatfield import plugins
-from flatfield.faces.cli import commands, with_values
+from flatfield.faces.cli import commands, program, with_values
 from flatfield.faces.cli.ending import run_command
 from flatfield.http import connecting
 from flatfield.records import (
@@ -113,9 +113,12 @@ def project(tmp_path: Path, generated_tasks: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture(scope="session")
-def put_together() -> Callable[[typer.Typer], Any]:
-    """Putting the command line together takes longer than most commands: done once for all that is installed."""
-    original = typer.main.get_command
+def put_together() -> tuple[Callable[..., typer.Typer], Callable[[typer.Typer], Any]]:
+    """Putting the command line together takes longer than most commands: each is, once for all that is installed."""
+    original, app_once = typer.main.get_command, cache(program.app_of)
+
+    def app_of(names: Iterable[str] = program.COMMANDS) -> typer.Typer:
+        return app_once(tuple(names))
 
     @cache
     def once(app: typer.Typer, _installed: tuple[str, ...]) -> Any:
@@ -124,13 +127,15 @@ def put_together() -> Callable[[typer.Typer], Any]:
     def put_together(app: typer.Typer) -> Any:
         return once(app, (*plugins.names("report"), *plugins.names("importer")))
 
-    return put_together
+    return app_of, put_together
 
 
 @pytest.fixture(autouse=True)
-def put_together_once(monkeypatch: pytest.MonkeyPatch, put_together: Callable[[typer.Typer], Any]) -> None:
-    monkeypatch.setattr(typer.main, "get_command", put_together)
-    monkeypatch.setattr(typer.testing, "_get_command", put_together)
+def put_together_once(monkeypatch: pytest.MonkeyPatch, put_together: tuple[Callable[..., Any], ...]) -> None:
+    chosen, whole = put_together
+    monkeypatch.setattr(program, "app_of", chosen)
+    monkeypatch.setattr(typer.main, "get_command", whole)
+    monkeypatch.setattr(typer.testing, "_get_command", whole)
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_the_witness_sees_what_is_looked_up(witnessed: Callable[..., list[list[s
 
 
 @pytest.mark.parametrize("commands", COMMANDS.values(), ids=COMMANDS)
-@pytest.mark.some(2)
+@pytest.mark.some(1)
 def test_no_command_asks_anybody_but_the_servers_that_are_named(
     witnessed: Callable[..., list[list[str]]], serve: Callable[..., FakeChat], commands: tuple[str, ...]
 ) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from flatfield.errors import NotFound
 from flatfield.records import TrialPlan
-from flatfield.runs.order import new_run_id, parse_trial_id
+from flatfield.runs.order import new_run_id
+from flatfield.runs.store.store import parse_trial_id
 
 names = st.text(min_size=1).filter(lambda text: "/" not in text)
 

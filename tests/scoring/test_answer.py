@@ -238,6 +238,7 @@ def test_who_leads_by_what_was_measured_and_would_fail_with_what_is_missing_is_t
     assert begun.advice[0] == (
         "This may change: 12 of 36 trials are missing (a 12). If all of them had failed, a would not do the job."
     )
+    assert (begun.recommended, begun.if_missing_fail) == ("a", None)
 
 
 def test_unknown_prices_are_said() -> None:

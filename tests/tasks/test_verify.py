@@ -77,9 +77,12 @@ def test_our_verifiers_in_all_their_forms(lop: Callable[..., Path], write: Write
         (
             "- answer:\n      contains: x\n      equals: [1]",
             5,
-            "`equals` of `answer` is a list: expected `str`",
-            "kind",
+            "`equals` of `answer` is a list",
+            "write text (in quotes)",
         ),
+        ("- command: {run: ls, timeout_seconds: '9'}", 3, "`timeout_seconds` of `command` is '9'", "write a number"),
+        ("- command: {run: ls, hidden: 5}", 3, "`hidden` of `command` is 5", "write text (in quotes)"),
+        ("- file: {path: a, exists: 1}", 3, "`exists` of `file` is 1", "write true or false"),
         ("- answer: x", 3, "`answer`", ""),
         ("- answer: {}", 3, "`answer`", ""),
         ("- answer", 3, "without a verifier", "one of: answer"),
@@ -107,8 +110,9 @@ def test_a_verifier_without_parse_is_checked_field_by_field(lop: Callable[..., P
     assert [(m.line, m.problem) for m in found] == [
         (4, "`gauge` has no option `sise`"),
         (4, "`gauge` needs `size`"),
-        (5, "`mode` of `gauge` is 5: expected `str`, got `int`"),
+        (5, "`mode` of `gauge` is 5"),
     ]
+    assert found[-1].fix == "write text (in quotes)"
     found = mistakes(read_task, lop("verify:\n  - gauge: {size: 300}"))
     assert [(m.line, m.fix) for m in found] == [(3, "take less")]
     found = mistakes(read_task, lop("verify:\n  - gauge: 3"))

@@ -203,6 +203,7 @@ async def test_a_cancelled_turn_leaves_the_server_for_the_next(provider: Provide
     assert reply.load_seconds == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.needs("model")
 async def test_a_real_model_answers_the_same_each_time(services: Services) -> None:
     local = create(services_with(services, dict(os.environ)))

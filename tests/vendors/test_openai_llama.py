@@ -211,6 +211,7 @@ async def test_a_reply_that_the_cap_cut_is_not_whole(services: Services, server:
     assert reply.usage.output_tokens == 16
 
 
+@pytest.mark.slow
 async def test_a_schema_holds_the_reply(services: Services, server: LocalServer) -> None:
     schema = {
         "type": "object",
@@ -224,6 +225,7 @@ async def test_a_schema_holds_the_reply(services: Services, server: LocalServer)
     assert "".join(reply.text.split()) in {'{"letter":"A"}', '{"letter":"B"}'}
 
 
+@pytest.mark.slow
 async def test_the_servers_refusals(services: Services, server: LocalServer) -> None:
     budget = TurnBudget(seconds=100, output_tokens=16)
     provider = provider_module.create(services)

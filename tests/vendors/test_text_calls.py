@@ -260,6 +260,7 @@ def test_what_json_can_say_comes_out_as_it_went_in(content: str, path: str) -> N
      "to=functions.a ", "```\n", '<invoke name="a">', "[TOOL_CALLS] a", "read_file(",
      '{"name": "read_file", "arguments": {'],
 )  # fmt: skip
+@pytest.mark.some(5)
 def test_no_text_takes_long(unit: str) -> None:
     text = (unit * MOST_CHARACTERS)[:MOST_CHARACTERS]
     began = time.process_time()

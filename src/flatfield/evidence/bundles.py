@@ -124,7 +124,7 @@ class Redaction:
         ]
 
     def text(self, text: str) -> str:
-        """A text without it."""
+        """The text without names of users and hosts, and without folders of projects and homes."""
         for pattern, new, what in (*self._paths, (_HOMES, HOME, "home folders → " + HOME), *self._words):
             text, times = pattern.subn(new, text)  # none of them holds a backslash
             self.changed[what] += times

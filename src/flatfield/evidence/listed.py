@@ -68,7 +68,10 @@ def keep(data: Path, name: str, found: Sequence[Evidence]) -> Path:
 
 
 def evidence(data: Path) -> tuple[Evidence, ...]:
-    """All of it; of the same agent, set and run in the same way on the same benchmark, the user's own."""
+    """All figures of others that are known: shipped ones, and the user's own in the place of those of the same kind.
+
+    Of one kind are figures of the same agent, set and run in the same way on the same benchmark.
+    """
     found = {(one.agent, one.setting, one.scaffold, one.benchmark): one for one in (*shipped(), *own(data))}
     return tuple(found.values())
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.wording import dollars, likely, many, seconds, times, wrong_but_confident
-from flatfield.runs.order import NEWEST
 from flatfield.runs.results import earlier_run, load_result
+from flatfield.runs.store.store import NEWEST
 from flatfield.scoring.comparing import Group, against_earlier, asked_for, compare, read_field, side_of
 from flatfield.scoring.performance import settled
 

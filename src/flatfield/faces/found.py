@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig
     from flatfield.tasks.project import Project
 
-FLOOR = "local:smollm2-135m"
-"""What the demo pulls: it shows how all of this works, and is no contender for anybody's work."""
+FLOOR = "smollm2-135m"
+"""The model file that the demo pulls: it shows how all of this works, and is no contender for anybody's work."""
 MOST_AGENTS = 6
 NEWEST_OF_A_VENDOR = 2
 _CHECKS = (
@@ -57,7 +57,7 @@ class Here(Struct, frozen=True, kw_only=True):
             places.setdefault(self.why.get(spec, ""), []).append(spec)
         in_turn = chain.from_iterable(zip_longest(*places.values()))
         specs = tuple(dict.fromkeys(spec for spec in in_turn if spec is not None))
-        return tuple(spec for spec in specs if spec != FLOOR) or specs
+        return tuple(spec for spec in specs if spec != f"local:{FLOOR}") or specs
 
 
 def spec_of(agent: AgentConfig) -> str:

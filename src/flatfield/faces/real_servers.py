@@ -10,7 +10,7 @@ from flatfield.faces.wording import UNKNOWN, count, dollars, many, seconds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from flatfield.testing.real.differing import Difference, Kind
+    from flatfield.testing.real.differing import Difference, DifferenceKind
     from flatfield.testing.real.examining import LiveReport, StepTold, VendorReport
 
 TITLE = "Real servers, held against flatfield's test kit"
@@ -18,7 +18,7 @@ PRIVACY = (
     "Keys, accounts, mail addresses, names of users, hosts of one's own and everything that the model wrote are left "
     "out; please look through it all the same before you send it to anybody."
 )
-MEANT: dict[Kind, str] = {
+MEANT: dict[DifferenceKind, str] = {
     "status": "taken or refused",
     "error": "form of an error",
     "framing": "stream",

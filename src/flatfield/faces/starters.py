@@ -127,7 +127,7 @@ def agent_table(name: str, agent: AgentConfig) -> str:
 
 
 def specialised(name: str, agent: AgentConfig, here: Here, wanted: str) -> str:
-    """The same, with what one specialises an agent by; `wanted` is how its model was named, of what was found here."""
+    """An agent's table, with what one specialises it by; `wanted`: how its model was named, of what was found here."""
     others = [f"#   {spec}  ({here.why.get(spec, 'found here')})" for spec in here.specs() if spec != wanted]
     found = f"# Its model: {wanted} ({here.why[wanted]})\n" if wanted in here.why else ""
     found += "\n".join(("# Others that were found here:", *others, "")) if others else ""

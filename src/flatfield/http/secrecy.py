@@ -223,7 +223,7 @@ class Secrets:
         """What is looked for; another one as soon as there are more keys."""
 
     def add(self, values: Iterable[str]) -> None:
-        """More keys; those of fewer than `LEAST_IN_RECORDS` characters are words that anybody may say."""
+        """Hide more keys; those of fewer than `LEAST_IN_RECORDS` characters are words that anybody may say."""
         new = {value for value in values if len(value) >= LEAST_IN_RECORDS and not is_placeholder(value)} - self.keys
         if new:
             self.keys |= new
@@ -310,7 +310,7 @@ class Scrubber:
         return _IN_ADDRESS.sub(_without_key, _SHAPED.sub(_HIDDEN, self.data(data)))
 
     def text(self, text: str) -> str:
-        """The same as `told` of a text."""
+        """What a server says of a request that failed, as text: without keys, as `told` does it for bytes."""
         return self.told(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 

@@ -30,7 +30,7 @@ from flatfield.runs.proof import check_tasks
 from flatfield.runs.scratch import scratch_folder
 from flatfield.runs.world import Outside, open_world
 from flatfield.saying import few, many
-from flatfield.scoring.protocols import VerifyContext
+from flatfield.scoring.protocols import MOST_COMMAND_SECONDS, VerifyContext
 from flatfield.scoring.verifiers import command as command_verifier
 from flatfield.scoring.verifying.pytest_run import programs, runs_pytest
 from flatfield.tasks.from_commit import (
@@ -396,7 +396,7 @@ class _Trying:
             sha=self._source.commit.sha,
             prompt=self._source.prompt,
             command=self._way.command,
-            timeout_seconds=min(seconds, int(command_verifier.MAX_SECONDS)),
+            timeout_seconds=min(seconds, int(MOST_COMMAND_SECONDS)),
             counts=bool(found and found.counts),
             guards=bool(found and found.guards),
             packages=(self._draft / PACKAGES).is_dir(),

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from flatfield.records import AgentConfig, Run, Task, TrialPlan, TrialRecord, Usage
     from flatfield.runs.store.store import Store
     from flatfield.runs.world import Outside, World
-    from flatfield.scoring.certainty.values import Question
+    from flatfield.scoring.certainty.values import WhichTasks
 
     Scores = Mapping[str, Mapping[str, Sequence[float]]]
     """By agent and task: the scores of the trials of one run."""
@@ -422,7 +422,7 @@ def _separation(run: Run, difference: float, history: History) -> Separation:
     observed = observed_rates(history.scores)
     rate, rho, known_from = observed or (RATE, RHO, "assumed")
 
-    def found(tasks: int, repeats: int, question: Question) -> float:
+    def found(tasks: int, repeats: int, question: WhichTasks) -> float:
         return least_difference(tasks, repeats, question, rate, rho)
 
     return Separation(

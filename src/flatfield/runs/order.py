@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct, structs
 
 from flatfield import plugins
-from flatfield.errors import FlatfieldError, InvalidFiles, NotFound, Remedy
+from flatfield.errors import FlatfieldError, InvalidFiles, NotFound
 from flatfield.machine.hardware import versions
 from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, Task, TrialPlan, TrialRecord
 from flatfield.saying import few
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flatfield.runs.store.tables import TrialRow
     from flatfield.tasks.access import Access
 
-# ---------------------------------------------------------------------------- names of runs and trials
+# ---------------------------------------------------------------------------- the name of a run
 
 
 def new_run_id(now: datetime, random: Random) -> str:
@@ -40,23 +40,6 @@ def new_run_id(now: datetime, random: Random) -> str:
     The random part keeps runs that start in the same second apart; ids sort by time.
     """
     return f"{now:%Y%m%d-%H%M%S}-{random.getrandbits(16):04x}"
-
-
-NEWEST = frozenset({"last", "newest", "latest"})
-"""Words that mean the newest run, or the trial that was stored last, wherever one is named."""
-
-
-def parse_trial_id(text: str) -> TrialPlan:
-    """The trial that `RUN/agent/task/repeat` names; agent and task may hold anything but "/".
-
-    Raises:
-        NotFound: it is not written like a trial's id.
-    """
-    run, agent, task, repeat = (text.split("/") + [""] * 4)[:4]
-    if text.count("/") != 3 or not (run and agent and task and repeat.isascii() and repeat.isdigit()):
-        why = f"{text!r} is not a trial's id: write RUN/agent/task/repeat, as `"
-        raise NotFound(why, Remedy.REPORT, "` shows it, or last")
-    return TrialPlan(run=run, agent=agent, task=task, repeat=int(repeat))
 
 
 # ---------------------------------------------------------------------------- which trials, in which order

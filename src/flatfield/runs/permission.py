@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def wants_of(
     tasks: Iterable[Task], agents: Iterable[AgentConfig], environ: Mapping[str, str], access: Access
 ) -> tuple[Want, ...]:
-    """All of it, each once, so that the user is asked once for each folder."""
+    """What tasks and agents want of folders that must be trusted for it: each want once, so that it is asked once."""
     found = [want for task in tasks for want in wants(task, access)]
     found += [want for agent in agents for want in agent_wants(agent, environ, access)]
     return tuple(dict.fromkeys(found))

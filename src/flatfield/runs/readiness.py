@@ -116,7 +116,7 @@ class RunningServer(Struct, frozen=True, kw_only=True):
 
 
 async def examine(project: Project, pool: ProviderPool) -> tuple[Examined, ...]:
-    """Everything, part by part; nothing is spent but a tiny request of each model that its server does not list."""
+    """What `doctor` looks at, part by part; only models that their server does not list are sent a tiny request."""
     services = pool.services
     servers = await find_servers(services)  # by itself: loading vendors meanwhile would make them look slow
     agents, sandbox = await asyncio.gather(_agents(project, pool), asyncio.to_thread(_sandbox, services.environ))

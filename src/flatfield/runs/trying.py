@@ -94,7 +94,7 @@ def tried_run(
     now: datetime,
     command: str,
 ) -> Run:
-    """The evaluation that it is; nothing is stored, and nobody is asked for anything.
+    """The run that trying a prompt is; nothing is stored, and nobody is asked for anything.
 
     Raises:
         NotFound: an agent is not configured.

@@ -33,7 +33,7 @@ CAVEAT = (
 )
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class NextStep(Struct, frozen=True, kw_only=True):
     """What follows from a run's trials: the run with its notes, and with repeats that were added, if any were."""
 
     run: Run
@@ -91,7 +91,7 @@ def _hindered(summary: Summary, last: Summary) -> str:
     return "trials of the last round are not measured" if last.not_measured else ""
 
 
-def _decided(store: Store, run: str, max_repeats: int, ended: str) -> Step:
+def _decided(store: Store, run: str, max_repeats: int, ended: str) -> NextStep:
     found = store.load_run(run)
     trials, (verdicts, _) = settled(store.figures(run)).trials, store.counted_verdicts(found)
     study = study_trials(found, trials, verdicts, found.anchors)
@@ -100,7 +100,7 @@ def _decided(store: Store, run: str, max_repeats: int, ended: str) -> Step:
     return next_step(result, max_repeats, ended=ended)
 
 
-def next_step(result: RunResult, max_repeats: int = MAX_REPEATS, *, ended: str = "") -> Step:
+def next_step(result: RunResult, max_repeats: int = MAX_REPEATS, *, ended: str = "") -> NextStep:
     """One more round, or the end and what is known by then; with `ended`, the end, for that reason.
 
     A round brings the leader and the rivals that carry most of the regret to the same repeats of each task, and to the
@@ -120,16 +120,16 @@ def next_step(result: RunResult, max_repeats: int = MAX_REPEATS, *, ended: str =
     said = f"until sure: {'; '.join(_ending(order, max_repeats, ended))}"
     all_said = (said, f"until sure: {CAVEAT}") if run.added else (said,)
     before = tuple(note for note in run.notes if note not in run.rounds_ended)
-    return Step(run=structs.replace(run, notes=(*before, *all_said), rounds_ended=all_said), said=(said,))
+    return NextStep(run=structs.replace(run, notes=(*before, *all_said), rounds_ended=all_said), said=(said,))
 
 
-def _another_round(run: Run, trials: tuple[TrialPlan, ...], open_pairs: Sequence[Pair]) -> Step:
+def _another_round(run: Run, trials: tuple[TrialPlan, ...], open_pairs: Sequence[Pair]) -> NextStep:
     """The run with a round of these trials, which are of its plan already."""
     pairs = ", ".join(map(_undecided, open_pairs))
     said = f"round {len(run.rounds) + 1}: {pairs}: {len(trials)} more trials"
     this = Round(trials=len(trials), open_pairs=tuple((pair.first, pair.second) for pair in open_pairs))
     now = structs.replace(run, notes=(*run.notes, said), rounds=(*run.rounds, this))
-    return Step(run=now, trials=trials, said=(said,))
+    return NextStep(run=now, trials=trials, said=(said,))
 
 
 def _wanted(run: Run, order: Order, max_repeats: int) -> dict[tuple[str, str], int]:

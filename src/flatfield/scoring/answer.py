@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flatfield.records import Grade, RunResult, Scorecard
     from flatfield.scoring.certainty.values import Reach, Standing
     from flatfield.scoring.facts import Facts, NextTrials
-    from flatfield.scoring.performance import Place
+    from flatfield.scoring.performance import TaskCheck
 
 SHOWN = 3
 """So many checks or agents are named where there are more."""
@@ -200,7 +200,7 @@ def _missing(facts: Facts) -> Iterator[str]:
     lost = planned - sum(card.measured for card in facts.cards.values())
     if lost <= 0:
         return
-    instead, now = facts.known.if_missing_fail, facts.known.answer
+    instead = if_missing_fail(facts)
     lacking = few(
         (
             f"{name} {card.trials - card.measured:,}"
@@ -212,18 +212,22 @@ def _missing(facts: Facts) -> Iterator[str]:
     head = f"{lost:,} of {many(planned, 'trial')} {'is' if lost == 1 else 'are'} missing ({lacking})"
     if facts.recommended is None:
         yield f"{head}."
-    elif instead != now:
-        then = f"use {instead}" if instead else "use none of them"
-        yield f"This may change: {head}. If all of them had failed, the answer would be: {then}."
-    elif _would_fail(facts.cards[facts.recommended]):
+    elif instead == facts.recommended:
+        yield f"{head}; the answer is the same even if all of them had failed."
+    elif facts.known.if_missing_fail == facts.recommended:
         yield f"This may change: {head}. If all of them had failed, {facts.recommended} would not do the job."
     else:
-        yield f"{head}; the answer is the same even if all of them had failed."
+        then = f"use {instead}" if instead else "use none of them"
+        yield f"This may change: {head}. If all of them had failed, the answer would be: {then}."
 
 
-def _would_fail(card: Scorecard) -> bool:
-    """Whether an agent would not do the job if all that is missing of it had failed."""
-    return (card.performance.score or 0.0) * card.measured / max(1, card.trials) < HOLDS
+def if_missing_fail(facts: Facts) -> str | None:
+    """Who it would be if all that is missing had failed; None: nobody, also where the one now would not do the job."""
+    instead = facts.known.if_missing_fail if facts.known else None
+    if instead is None or instead != facts.recommended:
+        return instead
+    card = facts.cards[instead]
+    return instead if (card.performance.score or 0.0) * card.measured / max(1, card.trials) >= HOLDS else None
 
 
 def _asked(facts: Facts) -> Iterator[str]:
@@ -509,7 +513,7 @@ def unchecked(result: RunResult) -> Iterator[str]:
     if not any(map(is_open, result.trials)):
         return
     contenders = {card.agent for card in result.grading.scorecards if not card.control}
-    found: dict[Place, list[tuple[str, bool]]] = {}
+    found: dict[TaskCheck, list[tuple[str, bool]]] = {}
     for trial in result.trials:
         for place, check in places(trial) if trial.failure is None and trial.agent in contenders else ():
             found.setdefault(place, []).append((trial.agent, check.score is not None))
@@ -519,7 +523,7 @@ def unchecked(result: RunResult) -> Iterator[str]:
         yield f"Checks were not measured: {', '.join(parts[:SHOWN])}{more}."
 
 
-def _part(place: Place, found: Sequence[tuple[str, bool]]) -> str:
+def _part(place: TaskCheck, found: Sequence[tuple[str, bool]]) -> str:
     """`pytest of t on 1 of 2 trials (a)`."""
     task, _, verifier, label = place
     named = label or verifier

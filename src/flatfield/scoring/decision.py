@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from flatfield.scoring.answer import advice, answer, details, runner_up
+from flatfield.scoring.answer import advice, answer, details, if_missing_fail, runner_up
 from flatfield.scoring.facts import Exclusion, NextTrials, facts_of
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ class Decision(Struct, frozen=True, kw_only=True):
 
     `recommended` None: nobody does the job, keeps to the limits, or pays for itself. `probability`: that nobody who may
     be recommended is better by more than a hundredth. `regret` is what is lost if somebody is, in `unit`: overall score
-    in 0..1, or dollars per task. `if_missing_fail`: who it would be if all that is missing had failed. `standings`: all
-    contenders, best first. `front`: who is probably beaten on work, time and money together by nobody. `prepaid`: whose
-    trials count $0 because a subscription pays, in money alone. `runs`: whose trials it stands on.
+    in 0..1, or dollars per task. `if_missing_fail`: who it would be if all that is missing had failed, None: nobody.
+    `standings`: all contenders, best first. `front`: who is probably beaten on work, time and money together by nobody.
+    `prepaid`: whose trials count $0 because a subscription pays, in money alone. `runs`: whose trials it stands on.
     """
 
     run: str
@@ -83,7 +83,7 @@ def _made(result: RunResult) -> Decision:
         probability=first.best if first else None,
         regret=first.regret if first else None,
         unit="score" if result.preferences.solved_usd is None else "usd",
-        if_missing_fail=known.if_missing_fail if known else None,
+        if_missing_fail=if_missing_fail(facts),
         standings=facts.standings,
         front=tuple(one.agent for one in facts.standings if one.front >= ON_FRONT),
         prepaid=tuple(name for name in facts.cards if name in facts.prepaid),

@@ -43,7 +43,7 @@ WIDTH = 2.0 * NormalDist().inv_cdf(0.975)
 LEAST_POWER = 0.2
 """Where all repeats that there may be would tell two apart with less probability than this, no more are bought."""
 
-State = Literal["apart", "alike", "worth no more", "open", "out of reach", "at the most repeats"]
+PairState = Literal["apart", "alike", "worth no more", "open", "out of reach", "at the most repeats"]
 
 
 class Pair(Struct, frozen=True, kw_only=True):
@@ -54,7 +54,7 @@ class Pair(Struct, frozen=True, kw_only=True):
 
     first: str
     second: str
-    standing: State
+    standing: PairState
     probability: float
     asked: float
     regret: float
@@ -194,7 +194,7 @@ def _pair(field: _Field, rival: int, repeats: Mapping[str, float], looks: Sequen
     asked, probability = 1.0 - share(looks, reached), field.probability(rival)
     regret = field.loss(field.leader, [rival])
     if probability >= asked:
-        standing: State = "apart"
+        standing: PairState = "apart"
     elif max(regret, field.loss(rival, [field.leader])) <= ALIKE:
         standing = "alike"
     elif regret <= LEAST_REGRET:

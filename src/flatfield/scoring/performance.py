@@ -105,9 +105,9 @@ NOT_ALL = 0.94
 ALL = BANDS[0][1]
 """From this score on a verified trial has done all of it."""
 T = TypeVar("T")
-Key = tuple[str, str]
+CellKey = tuple[str, str]
 """(agent, task)."""
-Place = tuple[str, int, str, str]
+TaskCheck = tuple[str, int, str, str]
 """A check of a task: the task, which of its checks, the verifier's name and the check's label."""
 
 
@@ -128,8 +128,8 @@ class Figures(Struct, frozen=True, kw_only=True):
 class Measured(Struct, frozen=True, kw_only=True):
     """All measured trials by (agent, task); the judge's scores of the same trials where it gave any; remarks."""
 
-    figures: dict[Key, tuple[Figures, ...]]
-    judged: dict[Key, tuple[float, ...]]
+    figures: dict[CellKey, tuple[Figures, ...]]
+    judged: dict[CellKey, tuple[float, ...]]
     notes: tuple[str, ...]
 
 
@@ -204,12 +204,12 @@ def _measured(
     trials: Sequence[TrialRecord],
     letters: Mapping[tuple[str, str, int], float],
     blended: set[str],
-    scored: frozenset[Place],
+    scored: frozenset[TaskCheck],
 ) -> Measured:
     agents = {agent.name: agent for agent in run.agents}
     tasks = {task.id: is_verified(task) for task in run.tasks}
-    figures: dict[Key, list[Figures]] = {}
-    judged: dict[Key, list[float]] = {}
+    figures: dict[CellKey, list[Figures]] = {}
+    judged: dict[CellKey, list[float]] = {}
     pairs: list[tuple[float, float]] = []
     for trial in trials:
         if trial.failure is not None or trial.agent not in agents or trial.task not in tasks:
@@ -277,14 +277,14 @@ def is_open(trial: TrialRecord) -> bool:
     return any(check.score is None for check in trial.checks)
 
 
-def came_to_a_score(trials: Iterable[TrialRecord]) -> frozenset[Place]:
+def came_to_a_score(trials: Iterable[TrialRecord]) -> frozenset[TaskCheck]:
     """The checks that were measured on some trial."""
     return frozenset(
         place for trial in trials if trial.failure is None for place, check in places(trial) if check.score is not None
     )
 
 
-def places(trial: TrialRecord) -> list[tuple[Place, Check]]:
+def places(trial: TrialRecord) -> list[tuple[TaskCheck, Check]]:
     """The trial's verifiers' checks that have a weight, and which of the task's checks each is."""
     return [
         ((trial.task, index, check.verifier, check.label), check)
@@ -293,7 +293,7 @@ def places(trial: TrialRecord) -> list[tuple[Place, Check]]:
     ]
 
 
-def _left_open(trial: TrialRecord, scored: frozenset[Place], part: float) -> tuple[float, float]:
+def _left_open(trial: TrialRecord, scored: frozenset[TaskCheck], part: float) -> tuple[float, float]:
     """How much lower and higher the score may be, of which checks make this `part`.
 
     The trial's checks that came to a score on another trial count anything between 0 and 1. One that came to a score
@@ -415,5 +415,5 @@ def _has_items(task: Task) -> bool:
     return any(plugins.verifier_traits(spec.kind).judged for spec in task.verifiers)
 
 
-def _frozen(lists: Mapping[Key, list[T]]) -> dict[Key, tuple[T, ...]]:
+def _frozen(lists: Mapping[CellKey, list[T]]) -> dict[CellKey, tuple[T, ...]]:
     return {key: tuple(items) for key, items in lists.items()}

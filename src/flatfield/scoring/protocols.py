@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import msgspec
 
 from flatfield.tasks.access import nobody
+from flatfield.tasks.verify import wanted_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,8 @@ class Verifier(Protocol):
 
 
 T = TypeVar("T")
+MOST_COMMAND_SECONDS = 3600.0
+"""So long a command of a verifier may be given at most."""
 _PLACE = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<found>[^`]*)` - at `\$\.(?P<key>\w+)`")
 
 
@@ -80,14 +83,29 @@ def read_map(value: object, shape: type[T], kind: str) -> T:
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
-        raise ValueError(_sentence(str(error), kind)) from error
+        raise ValueError(_sentence(error, kind)) from error
 
 
-def _sentence(message: str, kind: str) -> str:
-    words = {"str": "text (in quotes)", "bool": "true or false", "int": "a number", "float": "a number"}
+def check_command(kind: str, run: str, timeout_seconds: float) -> None:
+    """Check what stands below a verifier that runs a command line; `kind` is the verifier's name, for the message.
+
+    Raises:
+        ValueError: there is no command, no shell can be given it, or it may take no time, or too much.
+    """
+    from flatfield.agent.tools.run_command import command_problem
+
+    if not run.strip():
+        raise ValueError(f"`{kind}`: `run` is empty; write the command, such as `run: python -m pytest -q`")
+    if problem := command_problem(run):
+        raise ValueError(f"`{kind}`: `run` cannot be started: {problem}")
+    if not 0 < timeout_seconds <= MOST_COMMAND_SECONDS:
+        raise ValueError(f"`{kind}`: `timeout_seconds` is more than 0 and at most {MOST_COMMAND_SECONDS:g}")
+
+
+def _sentence(error: msgspec.ValidationError, kind: str) -> str:
+    message = str(error)
     if match := _PLACE.search(message):
-        wanted = words.get(match["wanted"], match["wanted"])
-        return f"`{kind}`: `{match['key']}` takes {wanted}"
+        return f"`{kind}`: `{match['key']}` takes {wanted_kind(error) or match['wanted']}"
     return f"`{kind}`: {message[0].lower()}{message[1:]}"
 
 

@@ -91,7 +91,7 @@ def _output(node: Node, name: str, found: source.Findings) -> str | None:
     return chosen
 
 
-SETTINGS: dict[str, source.Reader] = {
+SETTINGS: dict[str, source.NodeReader] = {
     "provider": source.text(),
     "model": source.text(),
     "base_url": source.text(),

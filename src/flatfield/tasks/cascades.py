@@ -29,13 +29,13 @@ CHECKS: Mapping[str, str] = {
 }
 """What may say whether the work of a step is good enough; by which words, and what that is."""
 LEAST_STEPS = 2
-_KEYS: dict[str, source.Reader] = {
+_KEYS: dict[str, source.NodeReader] = {
     "provider": source.text(),
     "steps": source.texts(empty=False),
     "check": source.text(),
     "description": source.text(empty=True),
 }
-_ROUTE_KEYS: dict[str, source.Reader] = {
+_ROUTE_KEYS: dict[str, source.NodeReader] = {
     "provider": source.text(),
     "prefer": source.choice(*POLICIES),
     "among": source.texts(empty=False),

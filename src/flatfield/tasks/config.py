@@ -31,17 +31,17 @@ _OF_CASCADES = ("steps", "check")
 _ALLOW = "allow"
 _EXAMPLE = 'allow = ["AGENTS.md", "docs/**/CLAUDE.md"]'
 _NEEDED = ("input_mtok", "output_mtok")
-RATES: dict[str, source.Reader] = {
+RATES: dict[str, source.NodeReader] = {
     name: source.number(least=0)
     for name in ("input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "output_mtok")
 }
 """What a price may hold, in USD per million tokens."""
 
-LANE_LIMITS: dict[str, source.Reader] = {
+LANE_LIMITS: dict[str, source.NodeReader] = {
     name: source.integer(1) for name in ("concurrent", "requests_per_minute", "tokens_per_minute")
 }
 """What a lane may hold."""
-PREFERENCES: dict[str, source.Reader] = {
+PREFERENCES: dict[str, source.NodeReader] = {
     "weights": source.weights,
     "solved_usd": source.number(above=0),
     "hour_usd": source.number(least=0),

@@ -87,7 +87,7 @@ def parse_evaluation(text: str, path: Path) -> Evaluation:
     return Evaluation(title=title, path=str(path.absolute()), body=text[body_start:], **given)
 
 
-_READERS: dict[str, source.Reader] = {
+_READERS: dict[str, source.NodeReader] = {
     "title": source.text(),
     "agents": source.texts(single=True, empty=False),
     "repeats": source.integer(1),
@@ -104,6 +104,6 @@ _READERS: dict[str, source.Reader] = {
 }
 
 
-def readers() -> Mapping[str, source.Reader]:
+def readers() -> Mapping[str, source.NodeReader]:
     """What a HOP's front matter may hold."""
     return _READERS

@@ -275,7 +275,7 @@ def _id(node: Node, name: str, found: Findings) -> str | None:
     return None
 
 
-def _workspace(path: Path, home: Path | None) -> source.Reader:
+def _workspace(path: Path, home: Path | None) -> source.NodeReader:
     def read(node: Node, name: str, found: Findings) -> str | None:
         value = source.text()(node, name, found)
         if value is None:
@@ -300,7 +300,7 @@ def _workspace(path: Path, home: Path | None) -> source.Reader:
     return read
 
 
-def _packages(path: Path) -> source.Reader:
+def _packages(path: Path) -> source.NodeReader:
     """A folder of unpacked packages and wheels beside the LOP; it may hold nothing else, so not the LOP either."""
 
     def read(node: Node, name: str, found: Findings) -> str | None:
@@ -338,7 +338,7 @@ def _kept(node: Node, name: str, found: Findings) -> Node:  # noqa: ARG001 - has
     return node
 
 
-_READERS: dict[str, source.Reader] = {
+_READERS: dict[str, source.NodeReader] = {
     "id": _id,
     "title": source.text(),
     "level": source.integer(0),
@@ -356,6 +356,6 @@ _READERS: dict[str, source.Reader] = {
 }
 
 
-def readers() -> Mapping[str, source.Reader]:
+def readers() -> Mapping[str, source.NodeReader]:
     """What a LOP's front matter may hold."""
     return _READERS

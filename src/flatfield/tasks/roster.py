@@ -40,7 +40,7 @@ class RosterModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 @cache
 def known_models() -> tuple[RosterModel, ...]:
-    """All of them, vendor by vendor, older ones first."""
+    """All models that are known by name, vendor by vendor, older ones first."""
     tables: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parent / "roster.toml").read_text("utf-8"))
     return tuple(msgspec.convert({"name": name, **table}, RosterModel) for name, table in tables.items())
 

@@ -115,7 +115,7 @@ def _parameters(tool: str) -> dict[str, Any]:
     return spec.parameters if isinstance(spec, ToolSpec) else {}
 
 
-def _reader(schema: dict[str, Any]) -> source.Reader:
+def _reader(schema: dict[str, Any]) -> source.NodeReader:
     """What reads one argument: a text where the schema asks for one; the tool checks other kinds when it runs."""
     if schema.get("type") == "string":
         return source.text(empty=True)
@@ -229,7 +229,7 @@ def read_sabotages(node: Node | None, base: Base, found: Findings) -> Sabotages:
 
 def _item(item: Node, base: Base, folders: list[Path], found: Findings) -> Sabotage | None:
     before = len(found.mistakes)
-    readers: dict[str, source.Reader] = {
+    readers: dict[str, source.NodeReader] = {
         "name": source.text(),
         "breaks": lambda node, _name, found: _breaks(node, base.verifiers, found),
         "skip": lambda node, _name, found: _skip(node, base.solution, found),

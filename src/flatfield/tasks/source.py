@@ -258,7 +258,7 @@ def shown(node: Node) -> str:
 # Turns located values into typed ones, field by field, so that every mistake is found with its line.
 
 
-Reader = Callable[[Node, str, "Findings"], Any]
+NodeReader = Callable[[Node, str, "Findings"], Any]
 """Takes a node and its name; returns the value, or None after noting a mistake."""
 
 
@@ -266,7 +266,7 @@ Reader = Callable[[Node, str, "Findings"], Any]
 class Described:
     """A reader that says what it takes, as a JSON Schema: what editors complete and check before it reads."""
 
-    read: Reader
+    read: NodeReader
     schema: Callable[[], Mapping[str, Any]]
 
     def __call__(self, node: Node, name: str, found: Findings) -> Any:  # noqa: ANN401 - as any reader
@@ -274,24 +274,24 @@ class Described:
         return self.read(node, name, found)
 
 
-def takes(**schema: Any) -> Callable[[Reader], Reader]:  # noqa: ANN401 - any JSON
+def takes(**schema: Any) -> Callable[[NodeReader], NodeReader]:  # noqa: ANN401 - any JSON
     """Say of a reader what it takes; what is None is left out."""
     said = {key: value for key, value in schema.items() if value is not None}
     return takes_what(lambda: said)
 
 
-def takes_what(schema: Callable[[], Mapping[str, Any]]) -> Callable[[Reader], Reader]:
+def takes_what(schema: Callable[[], Mapping[str, Any]]) -> Callable[[NodeReader], NodeReader]:
     """The same, where it is found out when somebody asks: it depends on what is installed."""
     return lambda read: Described(read, schema)
 
 
-def schema_of(reader: Reader) -> dict[str, Any]:
+def schema_of(reader: NodeReader) -> dict[str, Any]:
     """What a reader takes, as a JSON Schema; a text where it does not say."""
     return dict(reader.schema()) if isinstance(reader, Described) else {"type": "string"}
 
 
 def read_map(
-    node: Node, readers: Mapping[str, Reader], found: Findings, *, what: str, skip: tuple[str, ...] = ()
+    node: Node, readers: Mapping[str, NodeReader], found: Findings, *, what: str, skip: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """Read each entry of a map with its reader; unknown keys are mistakes with the closest right key as fix.
 
@@ -313,7 +313,7 @@ def read_map(
     return values
 
 
-def text(*, empty: bool = False) -> Reader:
+def text(*, empty: bool = False) -> NodeReader:
     """Text; a number or word that YAML would read as something else counts as its own text."""
 
     @takes(type="string", minLength=None if empty else 1)
@@ -327,7 +327,7 @@ def text(*, empty: bool = False) -> Reader:
     return read
 
 
-def integer(least: int | None = None) -> Reader:
+def integer(least: int | None = None) -> NodeReader:
     """A whole number, `least` or more."""
 
     @takes(type="integer", minimum=least)
@@ -341,7 +341,7 @@ def integer(least: int | None = None) -> Reader:
     return read
 
 
-def number(*, above: float | None = None, least: float | None = None, most: float | None = None) -> Reader:
+def number(*, above: float | None = None, least: float | None = None, most: float | None = None) -> NodeReader:
     """A finite number within the bounds."""
 
     @takes(type="number", exclusiveMinimum=above, minimum=least, maximum=most)
@@ -373,7 +373,7 @@ def boolean(node: Node, name: str, found: Findings) -> bool | None:
     return None
 
 
-def choice(*options: str) -> Reader:
+def choice(*options: str) -> NodeReader:
     """One of a few words."""
 
     @takes(type="string", enum=list(options))
@@ -386,7 +386,7 @@ def choice(*options: str) -> Reader:
     return read
 
 
-def texts(*, single: bool = False, empty: bool = True) -> Reader:
+def texts(*, single: bool = False, empty: bool = True) -> NodeReader:
     """A list of texts as a tuple; with `single`, one text alone will do."""
     items = {"type": "array", "items": {"type": "string", "minLength": 1}, **({} if empty else {"minItems": 1})}
 
@@ -404,7 +404,7 @@ def texts(*, single: bool = False, empty: bool = True) -> Reader:
     return read
 
 
-def nested(readers: Mapping[str, Reader], kind: type[Struct]) -> Reader:
+def nested(readers: Mapping[str, NodeReader], kind: type[Struct]) -> NodeReader:
     """A map whose entries have readers of their own, and are the fields of a record."""
 
     @takes_what(lambda: map_of(readers))
@@ -414,7 +414,7 @@ def nested(readers: Mapping[str, Reader], kind: type[Struct]) -> Reader:
     return read
 
 
-def map_of(readers: Mapping[str, Reader], required: Sequence[str] = ()) -> dict[str, Any]:
+def map_of(readers: Mapping[str, NodeReader], required: Sequence[str] = ()) -> dict[str, Any]:
     """The schema of a map whose entries have these readers, and no others."""
     said: dict[str, Any] = {
         "type": "object",
@@ -424,7 +424,7 @@ def map_of(readers: Mapping[str, Reader], required: Sequence[str] = ()) -> dict[
     return said | ({"required": list(required)} if required else {})
 
 
-_WEIGHTS: dict[str, Reader] = dict.fromkeys(("performance", "speed", "cost"), number(least=0))
+_WEIGHTS: dict[str, NodeReader] = dict.fromkeys(("performance", "speed", "cost"), number(least=0))
 
 
 @takes_what(lambda: map_of(_WEIGHTS))
@@ -464,7 +464,7 @@ def tools(node: Node, name: str, found: Findings) -> tuple[str, ...] | None:
     return values
 
 
-LIMITS: dict[str, Reader] = {
+LIMITS: dict[str, NodeReader] = {
     "turns": integer(1),
     "seconds": number(above=0),
     "output_tokens": integer(1),

@@ -305,13 +305,13 @@ def read_agent_file(path: Path) -> AgentConfig | None:
     )
 
 
-def _call(text: str, start: int, found: source.Findings) -> _ToolCall | None:
+def _call(text: str, start: int, found: source.Findings) -> _PromptCall | None:
     """The call that says which agent this is; None when no call asks for a model.
 
     A call that names its model wins over a mention. What a call of the original's server leaves out, that server adds;
     a call of flatfield's own that names no model means an agent that is configured elsewhere.
     """
-    calls = (_ToolCall.at(text, match) for match in islice(_CALL.finditer(text, start), _MOST_CALLS))
+    calls = (_PromptCall.at(text, match) for match in islice(_CALL.finditer(text, start), _MOST_CALLS))
     asking = [call for call in calls if call.asks]
     if not asking:
         return None
@@ -327,7 +327,7 @@ def _call(text: str, start: int, found: source.Findings) -> _ToolCall | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _ToolCall:
+class _PromptCall:
     """One call of the tool: where it begins, whose tool it is, and its arguments by name."""
 
     start: int
@@ -335,7 +335,7 @@ class _ToolCall:
     given: dict[str, Argument]
 
     @classmethod
-    def at(cls, text: str, match: re.Match[str]) -> _ToolCall:
+    def at(cls, text: str, match: re.Match[str]) -> _PromptCall:
         """The call that a match of its beginning opens; what is given by its place gets its name."""
         given: dict[str, Argument] = {}
         for position, argument in enumerate(arguments(text, match.end())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from flatfield.tasks.source import Findings, Node
 
-_BESIDE: dict[str, source.Reader] = {
+_BESIDE: dict[str, source.NodeReader] = {
     "weight": source.number(above=0),
     "full_at": source.number(above=0, most=1),
     "skill": source.text(),
@@ -27,6 +28,8 @@ _BESIDE: dict[str, source.Reader] = {
 _LABEL_CHARACTERS = 80
 _UNSAID = frozenset({"path", "run", "hidden", "into", "timeout_seconds", "counts", "guards"})
 """Options that say where and how a verifier looks; a label says what it looks for."""
+_KINDS = {"str": "text (in quotes)", "bool": "true or false", "int": "a whole number", "float": "a number"}
+_MISFIT = re.compile(r"Expected `(\w+)(?: \| null)?`, got ")
 
 
 def read(node: Node | None, folder: Path, found: Findings) -> tuple[VerifierSpec, ...]:
@@ -175,11 +178,18 @@ def _located(module: ModuleType, kind: str, node: Node, found: Findings) -> None
         try:
             msgspec.convert(plain(entry), known[key].type)
         except msgspec.ValidationError as error:
-            problem = str(error).replace("Expected", "expected", 1)
-            found.add(entry.line, f"`{key}` of `{kind}` is {shown(entry)}: {problem}", "write a value of that kind")
+            problem, wanted = f"`{key}` of `{kind}` is {shown(entry)}", wanted_kind(error)
+            said = "" if wanted else f": {str(error).replace('Expected', 'expected', 1)}"
+            found.add(entry.line, f"{problem}{said}", f"write {wanted or 'a value of that kind'}")
     for key, field in known.items():
         if field.required and key not in node.map:
             found.add(node.line, f"`{kind}` needs `{key}`", f"write `{key}: …` in it")
+
+
+def wanted_kind(error: msgspec.ValidationError) -> str:
+    """What stands in the place of an option's value of the wrong type, in plain words; "" where there are none."""
+    match = _MISFIT.match(str(error))
+    return _KINDS.get(match[1], "") if match else ""
 
 
 def _sentence(kind: str, sentence: str, line: int, otherwise: str, found: Findings) -> None:

@@ -92,6 +92,7 @@ def comparing_task(project: Path) -> None:
     (project / "shortest.md").write_text(text.replace("joke", "shortest").replace("is it short", "is it the shortest"))
 
 
+@pytest.mark.slow
 def test_a_good_judge_passes_and_eval_does_not_warn(cli: Cli, serve: Serve, project: Path) -> None:
     agent = f"openai-chat:m@{serve(knowing).base_url}"
     ended = cli("judge", "check", agent)

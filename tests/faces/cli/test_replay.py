@@ -74,6 +74,7 @@ def test_it_can_be_heard_from_a_file(folder: Path) -> None:
         assert 10 < made.getnframes() / made.getframerate() < 120
 
 
+@pytest.mark.slow
 async def test_ctrl_c_ends_it(folder: Path) -> None:
     environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
     process = await asyncio.create_subprocess_exec(

@@ -105,6 +105,7 @@ async def test_it_runs_by_itself_and_is_reported_and_decided_on(connected: Any, 
     assert newest.structured_content["run"] == run
 
 
+@pytest.mark.slow
 async def test_it_is_cancelled_as_ctrl_c_does_and_can_go_on(connected: Any, configured: Any, folder: Path) -> None:
     (folder / "oslo.md").write_text(TASK.format(name="oslo"))
     asked = asyncio.Event()

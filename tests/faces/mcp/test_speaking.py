@@ -74,6 +74,7 @@ def talk(folder: Path, tool: str, arguments: dict[str, Any], *options: str) -> l
     return [json.loads(line) for line in (*lines, *rest.splitlines())]
 
 
+@pytest.mark.slow
 def test_an_agent_that_is_done_is_heard(folder: Path, voice: Path) -> None:
     told = talk(folder, "prompt_nano_agent", {"agentic_prompt": "x", "agent": "noop"}, "--speak")
     assert all(one["jsonrpc"] == "2.0" for one in told), "nothing else is on stdout"

@@ -35,6 +35,7 @@ FRAME = Frame(width=600, height=350)
 
 @pytest.mark.whole
 @pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.some(1)
 def test_specs_are_vega_lite(dark: bool) -> None:
     import altair as alt
 

@@ -164,6 +164,7 @@ def test_axe_finds_nothing_serious(
     assert serious(opened.page) == []
 
 
+@pytest.mark.slow
 @pytest.mark.needs("axe")
 def test_axe_finds_nothing_serious_whatever_others_named(
     make_result: Callable[..., RunResult],

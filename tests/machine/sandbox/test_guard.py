@@ -9,7 +9,7 @@ import pytest
 
 from flatfield.machine.protocols import SandboxLimits
 from flatfield.machine.sandbox import processes
-from flatfield.machine.sandbox.processes import Guard, Stop
+from flatfield.machine.sandbox.processes import Exceeded, Guard
 from flatfield.machine.sandbox.unsafe import UnsafeSandbox
 
 if TYPE_CHECKING:
@@ -38,4 +38,4 @@ async def test_its_own_limits_are_the_commands_matter(
     for name in "abc":
         (tmp_path / name).write_text("x" * 5000)
     monkeypatch.setattr(processes, "WALK_SECONDS", 0)
-    assert await Guard(tmp_path, limits, private_tmp=False).exceeded(os.getpid()) == Stop(reason=reason)
+    assert await Guard(tmp_path, limits, private_tmp=False).exceeded(os.getpid()) == Exceeded(reason=reason)

@@ -12,8 +12,7 @@ import pytest
 from flatfield.agent.files.guarding import Protection
 from flatfield.errors import FlatfieldError, NotReady
 from flatfield.records import AgentConfig, Event, Limits, TrialRecord
-from flatfield.runs.routes.checked import check_of
-from flatfield.runs.routes.here import work_here
+from flatfield.runs.routes.here import check_of, work_here
 from flatfield.runs.single import FolderWork, Surroundings
 from flatfield.runs.world import Outside
 from flatfield.scoring.prices.pricing import Prices
@@ -31,9 +30,10 @@ WRONG_FIRST = {"weak": "wrong", "strong": "right"}
 
 
 @pytest.fixture
-def folder(reachable: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(kept_tools: Path, reachable: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     temporary.chmod(0o755)
     monkeypatch.setenv("FLATFIELD_CACHE", str(reachable / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept_tools))
     made = reachable / "project"
     (made / "tests").mkdir(parents=True)
     (made / "done.txt").write_text("to do\n")
@@ -296,6 +296,8 @@ def test_which_command_checks() -> None:
     both = cascade("http://h/v1", "command: make test")
     assert check_of(both, None) == "make test"
     assert check_of(both, "pytest -q") == "pytest -q"
+    assert check_of(model("http://h/v1", "m"), None) == ""
+    assert check_of(model("http://h/v1", "m"), " make test ") == "make test"
     with pytest.raises(FlatfieldError, match="'visible', which tasks have and a folder has not"):
         check_of(cascade("http://h/v1", "visible"), None)
     with pytest.raises(FlatfieldError, match="the check is empty"):

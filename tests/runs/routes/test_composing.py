@@ -270,6 +270,7 @@ async def test_two_real_models_in_a_row_agree_with_their_composition(sitting: Si
     assert all((len(one.steps) == 2) == (one.steps[0].passed is False) for one in took)
 
 
+@pytest.mark.slow
 async def test_a_cascade_that_really_ran_agrees_with_its_composition(sitting: Sitting) -> None:
     """Models that are right by chance, each with its own rate: what was composed lies in the interval of what ran."""
     rates, chance = {"weak": 0.4, "strong": 0.8}, random.Random(7)

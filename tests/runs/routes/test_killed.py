@@ -62,7 +62,9 @@ PROMPT: "Do it."
 class Killing:
     """A script of two models that kills the program when the strong one has written, once."""
 
-    def __init__(self) -> None:
+    def __init__(self, tools: Path) -> None:
+        """`tools`: the cache with what the sandbox needs."""
+        self.tools = tools
         self.process: Process | None = None
         self.killed = False
         self.asked: list[str] = []
@@ -79,7 +81,8 @@ class Killing:
 
     async def run(self, folder: Path, *arguments: str) -> int:
         """Start the program there, and wait for its end."""
-        environ = {**os.environ, "HOME": str(folder), "FLATFIELD_CACHE": str(folder / "cache")}
+        own = {"HOME": str(folder), "FLATFIELD_CACHE": str(folder / "cache"), "XDG_CACHE_HOME": str(self.tools)}
+        environ = {**os.environ, **own}
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "flatfield", *arguments, cwd=folder, env=environ,
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
@@ -97,14 +100,16 @@ def seen(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 @pytest.mark.needs("bwrap")
-async def test_killed_between_its_copy_and_the_taking_over_a_folder_is_as_it_was(reachable: Path) -> None:
+async def test_killed_between_its_copy_and_the_taking_over_a_folder_is_as_it_was(
+    reachable: Path, kept_tools: Path
+) -> None:
     home, project = reachable / "home", reachable / "project"
     (project / "src").mkdir(parents=True)
     home.mkdir()
     (project / "done.txt").write_text("to do\n")
     (project / "src" / "run.sh").write_bytes(b"#!/bin/sh\r\n\0")
     (project / "src" / "run.sh").chmod(0o750)
-    before, script = seen(project), Killing()
+    before, script = seen(project), Killing(kept_tools)
     async with FakeChat(script, models=["weak", "strong"]) as server:
         check = "command: grep -q right done.txt"
         (home / "flatfield.toml").write_text(CONFIG.format(url=server.base_url, check=check))
@@ -116,8 +121,9 @@ async def test_killed_between_its_copy_and_the_taking_over_a_folder_is_as_it_was
     assert seen(project) == {**before, "done.txt": (b"right", before["done.txt"][1])}
 
 
-async def test_killed_in_its_second_step_a_trial_is_done_again_from_the_first(tmp_path: Path) -> None:
-    script = Killing()
+@pytest.mark.slow
+async def test_killed_in_its_second_step_a_trial_is_done_again_from_the_first(tmp_path: Path, kept_tools: Path) -> None:
+    script = Killing(kept_tools)
     (tmp_path / "t.md").write_text(TASK)
     async with FakeChat(script, models=["weak", "strong"]) as server:
         (tmp_path / "flatfield.toml").write_text(CONFIG.format(url=server.base_url, check="hidden"))

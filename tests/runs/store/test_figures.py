@@ -12,7 +12,7 @@ import pytest
 from flatfield.records import FileChange, Reply, Run, Sent, ToolCall, ToolResult, TrialRecord, Turn, Usage, Wire
 from flatfield.runs.order import plan
 from flatfield.runs.store import tables
-from flatfield.runs.store.figures import LONGEST_CHARACTERS
+from flatfield.runs.store.figures import LONGEST_CHARACTERS, SlimTrials
 from flatfield.runs.store.store import Store
 
 if TYPE_CHECKING:
@@ -72,6 +72,35 @@ async def test_texts_and_exchanges_go_and_figures_stay(
     assert gc.isenabled()
     assert tuple(store.each_trial(run.id)) == store.trials(run.id)
     assert next(store.each_trial("no such run"), None) is None
+
+
+async def test_no_two_whole_trials_are_held_at_once(
+    tmp_path: Path, make_run: RunMaker, make_record: RecordMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    plans = plan(run)
+    store = await stored(tmp_path, run, [make_record(each, turns=(turn(),)) for each in plans])
+    steps: list[str] = []
+    read, keep = tables._trial, SlimTrials.of
+
+    def reading(row: tuple[str, str, str, str, int, str, str]) -> TrialRecord:
+        steps.append("read")
+        return read(row)
+
+    def keeping(slim: SlimTrials, trial: TrialRecord) -> TrialRecord:
+        steps.append("kept")
+        return keep(slim, trial)
+
+    monkeypatch.setattr(tables, "_trial", reading)
+    monkeypatch.setattr(SlimTrials, "of", keeping)
+    one_after_the_other = ["read", "kept"] * len(plans)
+    found = store.figures(run.id)
+    assert (steps, len(found)) == (one_after_the_other, len(plans))
+    steps.clear()
+    number, later = store.later(run.id, 0)
+    assert steps == one_after_the_other
+    assert sorted(later, key=lambda trial: trial.id) == sorted(found, key=lambda trial: trial.id)
+    assert store.later(run.id, number) == (number, ())
 
 
 async def test_long_arguments_stay_equal_or_different(

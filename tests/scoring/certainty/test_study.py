@@ -14,7 +14,7 @@ from flatfield.scoring.certainty import choice
 from flatfield.scoring.certainty.plan import least_difference, power
 from flatfield.scoring.certainty.posterior import score_of
 from flatfield.scoring.certainty.rates import rising
-from flatfield.scoring.certainty.study import Study, cells, certainty, compare, study, study_run
+from flatfield.scoring.certainty.study import Study, by_preference, cells, certainty, compare, study, study_run
 from flatfield.scoring.certainty.utility import overall
 from flatfield.scoring.certainty.values import Ask, Bounds, Money
 from flatfield.scoring.grading import grade
@@ -144,6 +144,14 @@ def test_of_those_as_good_and_as_probable_the_cheaper_then_the_faster_then_the_f
     assert certainty(drawn_as(alike, usd={"c": 0.0, "b": 0.01}), ask).answer == "c"
     assert certainty(drawn_as(alike, seconds={"b": 1.0}), ask).answer == "b"
     assert certainty(drawn_as(alike), ask).answer == "a"
+
+
+def test_a_name_decides_between_equals_alone() -> None:
+    """The last two have the same mean, and did different tasks."""
+    scores = {"a": [[0.0], [0.0]], "d": [[0.0], [0.2]], "c": [[0.5], [0.0]], "b": [[0.0], [0.5]], "e": [[0.5], [0.0]]}
+    found = studied(scores)
+    places = dict(zip(found.table.agents, by_preference(found), strict=True))
+    assert sorted(places, key=places.__getitem__) == ["c", "e", "b", "d", "a"]
 
 
 def test_who_lacks_trials_never_stands_above_who_did_as_well() -> None:

@@ -110,6 +110,7 @@ def test_a_cut_says_how_much_is_missing() -> None:
     assert Blinder(()).cut("short", 30) == "short"
 
 
+@pytest.mark.slow
 def test_long_text_is_scrubbed_in_a_moment() -> None:
     blinder = Blinder(ROSTER)
     assert len(blinder.cut("a.a-" * 2_500_000, 20_000)) < 21_000

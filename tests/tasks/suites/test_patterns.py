@@ -55,6 +55,7 @@ def _long(pattern: str) -> Iterator[str]:
     yield " ".join("".join(words.choices(string.ascii_lowercase, k=6)) for _ in range(SEARCH_LIMIT_CHARACTERS // 7))
 
 
+@pytest.mark.slow
 async def test_no_pattern_takes_long() -> None:
     for name, pattern in _shipped().items():
         texts = tuple(_long(pattern))

@@ -113,7 +113,7 @@ class Changed:
         self._note(path, before, after)
 
     def note_unseen(self, path: str, before: State | None, after: State | None, since: int) -> None:
-        """The same of what changed while a command ran, from a moment on, if it is not what another agent wrote."""
+        """A file changed while a command ran, since that moment: noted so, if it is not what another agent wrote."""
         if not self._beside.is_anothers(f"{self._root}/{path}", self, since, after):
             self._note(path, before, after)
 

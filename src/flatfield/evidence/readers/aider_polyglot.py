@@ -20,7 +20,7 @@ SOURCE = "Aider-AI/aider"
 LICENCE = "Apache-2.0"
 BENCHMARK = "aider-polyglot"
 SCAFFOLD = "Aider"
-FIELDS: dict[str, source.Reader] = {
+FIELDS: dict[str, source.NodeReader] = {
     "model": source.text(),
     "edit_format": source.text(),
     "date": source.text(),

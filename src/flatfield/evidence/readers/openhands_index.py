@@ -65,7 +65,7 @@ class IndexOutcome(Struct, frozen=True, kw_only=True):
     cost: float | None = None
 
 
-Outcomes = dict[str, IndexOutcome]
+OutcomesByTask = dict[str, IndexOutcome]
 
 
 class _Folder(Struct, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ class _Folder(Struct, frozen=True, kw_only=True):
 
     who: IndexAgent
     scores: tuple[IndexScore, ...]
-    outcomes: dict[str, Outcomes]
+    outcomes: dict[str, OutcomesByTask]
 
 
 def read(path: Path, how: ImportChoices) -> Gathered:
@@ -137,7 +137,7 @@ def _folder(folder: Path) -> _Folder:
     return _Folder(
         who=json_file(folder / "metadata.json", IndexAgent),
         scores=json_file(scores, tuple[IndexScore, ...]) if scores.is_file() else (),
-        outcomes={each.stem: json_file(each, Outcomes) for each in outcomes},
+        outcomes={each.stem: json_file(each, OutcomesByTask) for each in outcomes},
     )
 
 

@@ -63,7 +63,7 @@ class Player(Struct, frozen=True, kw_only=True):
 
 
 class Domain(Struct, frozen=True, kw_only=True):
-    """What is served."""
+    """Which kind of customers the agent serves: the name of the set of tasks, such as `retail`."""
 
     domain_name: str
 
@@ -77,7 +77,7 @@ class Info(Struct, frozen=True, kw_only=True):
 
 
 class Results(Struct, frozen=True, kw_only=True):
-    """One file."""
+    """One file of results: what its trials have in common, and each trial."""
 
     info: Info
     simulations: tuple[Simulation, ...] = ()
@@ -85,7 +85,7 @@ class Results(Struct, frozen=True, kw_only=True):
 
     @property
     def domain(self) -> str:
-        """Such as `retail`."""
+        """The name of the set of tasks, such as `retail`."""
         return self.info.environment_info.domain_name
 
     @property

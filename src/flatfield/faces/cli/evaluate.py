@@ -12,9 +12,27 @@ import typer
 
 from flatfield.errors import FlatfieldError, InvalidFiles
 from flatfield.faces.cli import common
-from flatfield.faces.cli.completing import agents as agents_known
 from flatfield.faces.cli.completing import runs
-from flatfield.faces.cli.run_options import Agents, Files, Jobs, Judge, KeyEnv, Repeats, Seed, asked_run
+from flatfield.faces.cli.run_options import (
+    Agents,
+    Budget,
+    BudgetIgnores,
+    BudgetSeconds,
+    Files,
+    Jobs,
+    Judge,
+    JudgeWeight,
+    KeyEnv,
+    MaxRepeats,
+    Repeats,
+    Seed,
+    SkipUnready,
+    Ungraded,
+    Unsafe,
+    UntilSure,
+    asked_run,
+    most_repeats,
+)
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo
 from flatfield.faces.cli.trust import Trust, access_of, remember_typed
 from flatfield.faces.cli.view import View
@@ -47,27 +65,6 @@ EXTENDING = BUDGET | {"agents", "jobs"}
 """What a run may be given when agents are added: everything else is the same for them as for those before."""
 
 
-Budget = Annotated[
-    float | None,
-    typer.Option(metavar="N", min=0, help="Start nothing that could bring its cost above so many dollars."),
-]
-BudgetIgnores = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="A,B",
-        help="Agents that the dollars let go on though nobody knows what they cost.",
-        autocompletion=agents_known,
-    ),
-]
-BudgetSeconds = Annotated[
-    float | None, typer.Option(metavar="N", min=0, help="Start nothing that would not have ended in so many seconds.")
-]
-SkipUnready = Annotated[
-    bool, typer.Option("--skip-unready", help="Run without the agents that cannot; list them as not measured.")
-]
-Ungraded = Annotated[
-    bool, typer.Option("--ungraded", help="Run tasks too that nothing checks: speed and cost are measured, no more.")
-]
 Resume = Annotated[
     str | None,
     typer.Option(metavar="[RUN]", help="Do what is missing of a run; alone: of the newest.", autocompletion=runs),
@@ -81,16 +78,6 @@ Extend = Annotated[
 StrictFair = Annotated[
     bool, typer.Option("--strict-fair", help="Refuse agents that differ in a setting that could be the same.")
 ]
-JudgeWeight = Annotated[
-    float | None, typer.Option(metavar="W", min=0, max=1, help="How much judges count beside verifiers (else 0).")
-]
-UntilSure = Annotated[
-    bool, typer.Option("--until-sure", help="Add repeats where they matter until the order of the best is settled.")
-]
-MaxRepeats = Annotated[
-    int | None, typer.Option(metavar="N", min=3, help="With --until-sure: so many of a task at most (30 if not given).")
-]
-Unsafe = Annotated[bool, typer.Option("--unsafe-commands", help="Run commands that models write WITHOUT a sandbox.")]
 
 
 def command(
@@ -283,22 +270,6 @@ def _extended(
     common.note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")
     common.notes(list(judged_anew(stored)))
     return run, only
-
-
-def most_repeats(asked: int | None, *, until_sure: bool, extending: bool) -> int | None:
-    """How many repeats there may be at most when some are added; None: none are."""
-    from flatfield.runs.until_sure import MAX_REPEATS
-
-    if not until_sure:
-        if asked is not None:
-            raise FlatfieldError("--max-repeats limits what --until-sure adds: give both, or --repeats alone")
-        return None
-    if extending:
-        raise FlatfieldError(
-            "--until-sure compares all agents of a run, --extend runs only the new ones: extend first, then go on with "
-            "flatfield eval --resume RUN --until-sure"
-        )
-    return MAX_REPEATS if asked is None else asked
 
 
 def _refuse_unfair(run: Run) -> None:

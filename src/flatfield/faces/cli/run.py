@@ -72,6 +72,7 @@ def command(
     """
     from flatfield.records import Limits
     from flatfield.runs.permission import wants_of
+    from flatfield.runs.routes.here import check_of
     from flatfield.runs.single import FolderWork
     from flatfield.tasks.agents import with_key
 
@@ -92,8 +93,7 @@ def command(
     limits = Limits(turns=turns, seconds=seconds, output_tokens=output_tokens)
     access.allow(wants_of((), (config,), environ, access))
     around = _around(project, environ, access, allow or ())
-    check = _check_of(config, check)
-    work = FolderWork(prompt=prompt, agent=config, folder=folder, limits=limits, check=check, why=why)
+    work = FolderWork(prompt=prompt, agent=config, folder=folder, limits=limits, check=check_of(config, check), why=why)
     record = asyncio.run(_work(work, around, HeardVoice(speak, speak_to), as_json))
     if record.stop == "cancelled":
         raise typer.Exit(INTERRUPTED)
@@ -110,14 +110,6 @@ async def _chosen(route: AgentConfig, prompt: str, project: Project, access: Acc
 
     outside = common.outside_of(project, common.environ_of(project), access)
     return await chosen_here(route, prompt, store_of(project), project, outside)
-
-
-def _check_of(agent: AgentConfig, asked: str | None) -> str:
-    if asked is None and (agent.route is not None or not agent.steps):
-        return ""
-    from flatfield.runs.routes.checked import check_of
-
-    return check_of(agent, asked)
 
 
 def _config(agent: str | None, model: str | None, project: Project) -> AgentConfig:

@@ -1,4 +1,4 @@
-"""What `eval` and `plan` are asked for: files and options become a run."""
+"""The options that `eval`, `vary`, `try` and `plan` share, and the run that files and options ask for."""
 
 from __future__ import annotations
 
@@ -55,6 +55,37 @@ Judge = Annotated[
     str | None,
     typer.Option(metavar="A,B", help="Agents that grade what has a rubric.", autocompletion=agents),
 ]
+Budget = Annotated[
+    float | None,
+    typer.Option(metavar="N", min=0, help="Start nothing that could bring its cost above so many dollars."),
+]
+BudgetIgnores = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="A,B",
+        help="Agents that the dollars let go on though nobody knows what they cost.",
+        autocompletion=agents,
+    ),
+]
+BudgetSeconds = Annotated[
+    float | None, typer.Option(metavar="N", min=0, help="Start nothing that would not have ended in so many seconds.")
+]
+SkipUnready = Annotated[
+    bool, typer.Option("--skip-unready", help="Run without the agents that cannot; list them as not measured.")
+]
+Ungraded = Annotated[
+    bool, typer.Option("--ungraded", help="Run tasks too that nothing checks: speed and cost are measured, no more.")
+]
+JudgeWeight = Annotated[
+    float | None, typer.Option(metavar="W", min=0, max=1, help="How much judges count beside verifiers (else 0).")
+]
+UntilSure = Annotated[
+    bool, typer.Option("--until-sure", help="Add repeats where they matter until the order of the best is settled.")
+]
+MaxRepeats = Annotated[
+    int | None, typer.Option(metavar="N", min=3, help="With --until-sure: so many of a task at most (30 if not given).")
+]
+Unsafe = Annotated[bool, typer.Option("--unsafe-commands", help="Run commands that models write WITHOUT a sandbox.")]
 
 
 def asked_run(
@@ -81,6 +112,22 @@ def asked_run(
     command_line = shlex.join(["flatfield", *arguments])
     request = Request(files=tuple(files), folder=Path.cwd(), chosen=chosen, command=command_line, look=look)
     return ordered(request, project.roster, access, SystemClock().utc())
+
+
+def most_repeats(asked: int | None, *, until_sure: bool, extending: bool) -> int | None:
+    """How many repeats there may be at most when some are added; None: none are."""
+    from flatfield.runs.until_sure import MAX_REPEATS
+
+    if not until_sure:
+        if asked is not None:
+            raise FlatfieldError("--max-repeats limits what --until-sure adds: give both, or --repeats alone")
+        return None
+    if extending:
+        raise FlatfieldError(
+            "--until-sure compares all agents of a run, --extend runs only the new ones: extend first, then go on with "
+            "flatfield eval --resume RUN --until-sure"
+        )
+    return MAX_REPEATS if asked is None else asked
 
 
 def _refuse_spaces(files: Sequence[str], arguments: Sequence[str], roster: Sequence[AgentConfig]) -> None:

@@ -16,8 +16,17 @@ import typer
 
 from flatfield.errors import FlatfieldError, NotFound, NotReady
 from flatfield.faces.cli import common
-from flatfield.faces.cli.evaluate import Budget, BudgetIgnores, BudgetSeconds, SkipUnready, Ungraded, Unsafe
-from flatfield.faces.cli.run_options import Agents, Jobs, KeyEnv
+from flatfield.faces.cli.run_options import (
+    Agents,
+    Budget,
+    BudgetIgnores,
+    BudgetSeconds,
+    Jobs,
+    KeyEnv,
+    SkipUnready,
+    Ungraded,
+    Unsafe,
+)
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo
 from flatfield.faces.cli.trust import Trust, access_of, remember_typed
 from flatfield.faces.storing import store_of

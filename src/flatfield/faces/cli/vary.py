@@ -13,19 +13,23 @@ import typer
 
 from flatfield.errors import FlatfieldError, InvalidFiles
 from flatfield.faces.cli import common, completing
-from flatfield.faces.cli.evaluate import (
+from flatfield.faces.cli.run_options import (
     Budget,
     BudgetIgnores,
     BudgetSeconds,
+    Jobs,
+    Judge,
     JudgeWeight,
     MaxRepeats,
+    Repeats,
+    Seed,
     SkipUnready,
     Ungraded,
     Unsafe,
     UntilSure,
+    asked_run,
     most_repeats,
 )
-from flatfield.faces.cli.run_options import Jobs, Judge, Repeats, Seed, asked_run
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo
 from flatfield.faces.cli.trust import Trust, access_of
 from flatfield.faces.cli.view import View

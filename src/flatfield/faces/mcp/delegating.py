@@ -66,10 +66,12 @@ async def order_of(asked: CallNames, desk: ServerDesk, project: Project, client_
         raise FlatfieldError("agentic_prompt is empty: say what to do")
     limits = limits_of(asked.limits or {})
     if asked.continue_trial is None:
+        from flatfield.runs.routes.here import check_of
+
         agent = desk.chosen(project, asked.agent, asked.provider, asked.model)
         folder = desk.workspace(asked.workspace, client_roots)
         agent, why = await _chosen(agent, asked, desk, project)
-        check = _check(agent, asked.check)
+        check = check_of(agent, asked.check)
         return Delegation(prompt=asked.prompt, agent=agent, folder=folder, limits=limits, check=check, why=why)
     if asked.check is not None:
         raise FlatfieldError("continue_trial goes on in the folder itself, where no check decides: leave check out")
@@ -96,15 +98,6 @@ async def _chosen(agent: AgentConfig, asked: CallNames, desk: ServerDesk, projec
     from flatfield.runs.routes.auto import chosen_here
 
     return await chosen_here(agent, asked.prompt, store_of(project), project, desk.outside(project))
-
-
-def _check(agent: AgentConfig, asked: str | None) -> str:
-    """The command that decides whether changes are taken; "" where nothing does."""
-    if asked is None and (agent.route is not None or not agent.steps):
-        return ""
-    from flatfield.runs.routes.checked import check_of
-
-    return check_of(agent, asked)
 
 
 def _chain(trial: str, store: Store) -> tuple[TrialRecord, ...]:
@@ -454,7 +447,7 @@ class AtWork:
         return await self._told(call, project)
 
     async def end(self) -> None:
-        """End all of them; their records are kept."""
+        """End all agents that are at work; their records are kept."""
         for call in self._calls.values():
             await _cancelled(call)
 

@@ -203,7 +203,7 @@ def _point(agent: Agent, amount: Amount, axis: Axis) -> Point:
 
 
 def on_front(points: Sequence[Point]) -> list[Point]:
-    """Those that nobody matches on both and beats on one, the cheapest or fastest first."""
+    """The agents that nobody matches on both axes and beats on one, the cheapest or fastest first."""
     return sorted(
         (
             one

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from flatfield.scoring.facts import Facts
     from flatfield.scoring.standing import KnownPart, ScoreBounds
 
-Ends = tuple[float, float, float]
+MeanAndEnds = tuple[float, float, float]
 """An estimate, and the ends of its 95%."""
 NEXT = ("performance", "speed", "cost", "solved", "seconds", "usd", "expected_usd", "expected_wait_seconds")
 THESE = ("performance", "speed", "cost")
@@ -247,7 +247,7 @@ def _grade(grade: Grade) -> dict[str, Any]:
     }
 
 
-def typical(card: Scorecard, standing: Standing | None) -> dict[str, Ends | None]:
+def typical(card: Scorecard, standing: Standing | None) -> dict[str, MeanAndEnds | None]:
     """Performance on these tasks, and seconds and dollars of a typical trial, each with its 95%; None: not known.
 
     What somebody without any price may cost is a guess from what the others cost: no place to draw them at.
@@ -260,7 +260,7 @@ def typical(card: Scorecard, standing: Standing | None) -> dict[str, Ends | None
     }
 
 
-def _levels(grade: Grade) -> Ends | None:
+def _levels(grade: Grade) -> MeanAndEnds | None:
     if grade.score is None:
         return None
     if grade.interval is None:
@@ -268,7 +268,7 @@ def _levels(grade: Grade) -> Ends | None:
     return grade.score, grade.interval.low, grade.interval.high
 
 
-def _ends_of(found: Estimate | None) -> Ends | None:
+def _ends_of(found: Estimate | None) -> MeanAndEnds | None:
     """The middle is that of the ends on the axis that they are drawn on, a logarithmic one.
 
     Where little is known, a few draws are so large that the mean is far above what was measured.

@@ -58,6 +58,11 @@ class First(Struct, frozen=True, kw_only=True):
     letters: Section
     failures: Section
 
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """All of them, in the order of all faces."""
+        return (self.answer, *self.varied, self.ranking, self.letters, self.failures)
+
 
 def first(result: RunResult, room: Shown) -> First:
     """All that stands first, uncut; `room` says how the tasks stand."""
@@ -71,16 +76,16 @@ def first(result: RunResult, room: Shown) -> First:
     )
 
 
-def cut(found: First, room: Shown) -> tuple[Section, ...]:
-    """What there is room for: of the answer's points the last two stay, which say what would make it surer."""
+def cut(found: First, room: Shown) -> First:
+    """What of it there is room for: of the answer's points the last two stay, which say what would make it surer."""
     points = found.answer.points
     kept = points if len(points) <= room.points else (*points[: room.points - 2], *points[-2:])
-    return (
-        replace(found.answer, points=kept),
-        *(replace(one, points=one.points[: room.points]) for one in found.varied),
-        _of_agents(found.ranking, room.agents),
-        _of_agents(found.letters, room.letters),
-        replace(found.failures, points=_first_points(found.failures.points, room.failed, "agent")),
+    return First(
+        answer=replace(found.answer, points=kept),
+        varied=tuple(replace(one, points=one.points[: room.points]) for one in found.varied),
+        ranking=_of_agents(found.ranking, room.agents),
+        letters=_of_agents(found.letters, room.letters),
+        failures=replace(found.failures, points=_first_points(found.failures.points, room.failed, "agent")),
     )
 
 

@@ -36,7 +36,7 @@ def render(result: RunResult) -> str:
     others = rest(result)
     inside = [line for section in others for line in _section(section)]
     lines = (
-        *_opening(result, cut(first(result, Shown(beside=MOST.beside)), Shown())),
+        *_opening(result, cut(first(result, Shown(beside=MOST.beside)), Shown()).sections),
         *_folded(_named(others), inside),
     )
     return "\n".join(lines) + "\n"
@@ -57,7 +57,7 @@ def _brief(result: RunResult, found: First, room: Shown) -> list[str]:
     others = folded(result, room)
     inside = [line for section in others for line in _section(section)]
     more = f"Everything else (each trial, each task, what every agent received): `{_command(result)}`"
-    return [*_opening(result, cut(found, room)), *_folded(_named(others), [*inside, "", more])]
+    return [*_opening(result, cut(found, room).sections), *_folded(_named(others), [*inside, "", more])]
 
 
 def _command(result: RunResult) -> str:

@@ -9,10 +9,8 @@ from msgspec.structs import replace
 from flatfield.faces.advice import counted
 from flatfield.faces.blocks import Section
 from flatfield.faces.drawing import WIDTH, draw, plain_console, wrapped
-from flatfield.faces.reports._content import Shown, cut, first, remarks, rest
+from flatfield.faces.reports._content import First, Shown, cut, first, remarks, rest
 from flatfield.faces.reports._judging import judging
-from flatfield.faces.reports._ranking import TITLE as RANKING
-from flatfield.faces.reports._responses import FAILED
 from flatfield.faces.scatter_text import show_scatter
 from flatfield.records import ReportTraits
 
@@ -50,30 +48,28 @@ def show_end(result: RunResult, console: Console, *, full: bool = False) -> None
     wrapped(result.run.evaluation.title, console, style="bold")
     wrapped(f"run {result.run.id}: {counted(result)}{kind}", console, style="dim")
     room = Shown() if full else ROOM
-    for section in cut(first(result, room), room):
-        draw(_plain(section), console, full=full)
+    for section in _headed(cut(first(result, room), room)).sections:
+        draw(section, console, full=full)
     for section in () if full else (*judging(result), *remarks(result, room.notes)):
         draw(section, console)
 
 
 def show_answer(result: RunResult, console: Console) -> None:
     """Print what somebody wants to know who asked for one thing: which agent, how they rank, what failed and why."""
-    found = cut(first(result, ROOM), ROOM)
-    for section in (found[0], *(one for one in found if one.title in {RANKING, FAILED})):
-        draw(_plain(section), console)
+    found = _headed(cut(first(result, ROOM), ROOM))
+    for section in (found.answer, found.ranking, found.failures):
+        draw(section, console)
 
 
 def show_ranking(result: RunResult, console: Console) -> None:
     """Print which agent to use, the ranking and the letters."""
-    for section in cut(first(result, ROOM), ROOM)[:-1]:
-        draw(_plain(section), console)
+    for section in _headed(cut(first(result, ROOM), ROOM)).sections[:-1]:
+        draw(section, console)
 
 
-def _plain(section: Section) -> Section:
-    """The answer is its own heading."""
-    if section.title != "The Answer":
-        return section
-    return replace(section, title=section.paragraphs[0], paragraphs=())
+def _headed(found: First) -> First:
+    """The same, whose answer is its own heading."""
+    return replace(found, answer=replace(found.answer, title=found.answer.paragraphs[0], paragraphs=()))
 
 
 def _show_more(result: RunResult, console: Console) -> None:

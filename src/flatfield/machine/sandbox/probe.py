@@ -30,7 +30,7 @@ KNOWN = {"PATH", "HOME", "USER", "LANG", "TERM", "PYTHONPATH", "PYTHONDONTWRITEB
 
 
 def problems(given: dict[str, Any]) -> Iterator[str]:
-    """All that is wrong, one sentence each."""
+    """What is wrong with this sandbox, one sentence a problem."""
     yield from _identity()
     yield from _network(given["port"])
     yield from _sockets(given["named"], given["abstract"])

@@ -46,7 +46,7 @@ class WorkspaceHeld:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stop:
+class Exceeded:
     """Why a command is stopped; `host_short`: for the host's sake, whoever is to blame, not for a limit of its own."""
 
     reason: str
@@ -70,7 +70,7 @@ class Guard:
         self._started = self._walked = os.statvfs(workspace)
         self._looks_since_walk = 0.0
 
-    async def exceeded(self, root: int) -> Stop:
+    async def exceeded(self, root: int) -> Exceeded:
         """Watch process `root` and all below it; return why it must be stopped, once it must."""
         loop = asyncio.get_running_loop()
         pause = EVERY_SECONDS
@@ -82,19 +82,19 @@ class Guard:
                 return stop
             pause = max(EVERY_SECONDS, SHARE * (loop.time() - began))
 
-    def _look(self, root: int, since: float) -> Stop | None:
+    def _look(self, root: int, since: float) -> Exceeded | None:
         tree = tuple(descendants(root))
         limits = self._limits
         if memory_bytes(tree, limits.memory_bytes, private_tmp=self._private_tmp) > limits.memory_bytes:
-            return Stop(reason=f"its processes used more than {megabytes(limits.memory_bytes)} of memory together")
+            return Exceeded(reason=f"its processes used more than {megabytes(limits.memory_bytes)} of memory together")
         return self._disk(tree, since)
 
-    def _disk(self, tree: Sequence[int], since: float) -> Stop | None:
+    def _disk(self, tree: Sequence[int], since: float) -> Exceeded | None:
         limits, disk = self._limits, os.statvfs(self._workspace)
         grown = used_bytes(disk) - used_bytes(self._started)
         # Counts everything on that disk, so it may be somebody else's doing; what matters is that room is left for us.
         if grown > WALK_BYTES and disk.f_bavail * disk.f_frsize < reserve_bytes(disk):
-            return Stop(reason="the disk that the workspace lies on is nearly full", host_short=True)
+            return Exceeded(reason="the disk that the workspace lies on is nearly full", host_short=True)
         self._looks_since_walk += since
         more = used_bytes(disk) - used_bytes(self._walked)
         files = (disk.f_files - disk.f_ffree) - (self._walked.f_files - self._walked.f_ffree)
@@ -103,10 +103,10 @@ class Guard:
         self._walked, self._looks_since_walk = disk, 0.0
         held = workspace_holds(self._workspace, limits.workspace_files, self._kept)
         if held.files > limits.workspace_files:
-            return Stop(reason=f"the workspace holds more than {limits.workspace_files:,} files and folders")
+            return Exceeded(reason=f"the workspace holds more than {limits.workspace_files:,} files and folders")
         total = held.bytes + unlinked_bytes(tree, self._workspace)
         if total > limits.workspace_bytes or (held.hidden and grown > limits.workspace_bytes):
-            return Stop(reason=f"the workspace holds more than {megabytes(limits.workspace_bytes)}")
+            return Exceeded(reason=f"the workspace holds more than {megabytes(limits.workspace_bytes)}")
         return None
 
 
@@ -352,14 +352,14 @@ class Ended:
     inner_exit_code: int | None
     output: str
     seconds: float
-    stopped: Stop | None = None
+    stopped: Exceeded | None = None
 
 
 async def run_to_end(
     argv: Callable[[int], Sequence[str]],
     start: Start,
     limits: SandboxLimits,
-    exceeded: Callable[[int], Coroutine[None, None, Stop]] | None = None,
+    exceeded: Callable[[int], Coroutine[None, None, Exceeded]] | None = None,
 ) -> Ended:
     """Run one process, in a session of its own, for at most `limits.wall_seconds`.
 
@@ -424,8 +424,8 @@ async def _watched(
 async def _wait(
     process: asyncio.subprocess.Process,
     due: Callable[[], float],
-    exceeded: Callable[[int], Coroutine[None, None, Stop]] | None,
-) -> tuple[int | None, Stop | None]:
+    exceeded: Callable[[int], Coroutine[None, None, Exceeded]] | None,
+) -> tuple[int | None, Exceeded | None]:
     """The exit code, None when it must be ended; and why, None when that is time alone.
 
     `due` is when its time is over, by the loop's clock: later than it was, once the command has begun.

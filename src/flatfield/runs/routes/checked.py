@@ -37,7 +37,6 @@ from flatfield.runs.world import open_world
 from flatfield.saying import few
 from flatfield.scoring.verifying.own_project import ended, limits
 from flatfield.tasks.agents import fingerprint
-from flatfield.tasks.cascades import command_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,23 +45,6 @@ if TYPE_CHECKING:
     from flatfield.machine.protocols import CommandResult, Sandbox
     from flatfield.records import AgentConfig, TrialRecord
     from flatfield.runs.single import FolderWork, Surroundings
-
-
-def check_of(agent: AgentConfig, asked: str | None) -> str:
-    """The command that checks work on a real folder: what is asked for, else the cascade's own.
-
-    Raises:
-        FlatfieldError: there is none, or what the cascade checks by is a task's.
-    """
-    command = command_of(agent.check) if asked is None else asked.strip()
-    if asked is not None and not command:
-        raise FlatfieldError("the check is empty: write a command, such as pytest -q")
-    if agent.steps and not command:
-        raise FlatfieldError(
-            f"{agent.name} checks its steps by {agent.check!r}, which tasks have and a folder has not: "
-            "name a check that one can make here, a command such as pytest -q"
-        )
-    return command
 
 
 async def run_checked(work: FolderWork, around: Surroundings) -> TrialRecord:

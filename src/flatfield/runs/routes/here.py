@@ -7,13 +7,34 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from flatfield.errors import FlatfieldError
 from flatfield.records import Event
 from flatfield.runs.routes.applying import recover
 from flatfield.runs.single import run_here
+from flatfield.tasks.cascades import command_of
 
 if TYPE_CHECKING:
-    from flatfield.records import TrialRecord
+    from flatfield.records import AgentConfig, TrialRecord
     from flatfield.runs.single import FolderWork, Surroundings
+
+
+def check_of(agent: AgentConfig, asked: str | None) -> str:
+    """The command that checks work on a real folder: what is asked for, else a cascade's own; "" for no check.
+
+    Raises:
+        FlatfieldError: what is asked for is empty, or what the cascade checks by is a task's.
+    """
+    if asked is None and (agent.route is not None or not agent.steps):
+        return ""
+    command = command_of(agent.check) if asked is None else asked.strip()
+    if asked is not None and not command:
+        raise FlatfieldError("the check is empty: write a command, such as pytest -q")
+    if agent.steps and not command:
+        raise FlatfieldError(
+            f"{agent.name} checks its steps by {agent.check!r}, which tasks have and a folder has not: "
+            "name a check that one can make here, a command such as pytest -q"
+        )
+    return command
 
 
 async def work_here(work: FolderWork, around: Surroundings, earlier: tuple[TrialRecord, ...] = ()) -> TrialRecord:

@@ -33,6 +33,21 @@ if TYPE_CHECKING:
 
 
 LISTED = 10
+NEWEST = frozenset({"last", "newest", "latest"})
+"""Words that mean the newest run, or the trial that was stored last, wherever one is named."""
+
+
+def parse_trial_id(text: str) -> TrialPlan:
+    """The trial that `RUN/agent/task/repeat` names; agent and task may hold anything but "/".
+
+    Raises:
+        NotFound: it is not written like a trial's id.
+    """
+    run, agent, task, repeat = (text.split("/") + [""] * 4)[:4]
+    if text.count("/") != 3 or not (run and agent and task and repeat.isascii() and repeat.isdigit()):
+        why = f"{text!r} is not a trial's id: write RUN/agent/task/repeat, as `"
+        raise NotFound(why, Remedy.REPORT, "` shows it, or last")
+    return TrialPlan(run=run, agent=agent, task=task, repeat=int(repeat))
 
 
 class Store:
@@ -177,8 +192,6 @@ class Store:
             NotFound: there is none, or several begin so; the message lists them.
             StoreError: the store cannot be read.
         """
-        from flatfield.runs.order import NEWEST
-
         with self._reading() as connection:
             known = tables.run_ids(connection) if connection else ()
             if connection is None or not known:
@@ -205,7 +218,7 @@ class Store:
             return tuple(tables.trials(connection, run)) if connection else ()
 
     def each_trial(self, run: str) -> Iterator[TrialRecord]:
-        """The same, one after the other: of a large run memory cannot hold all at once.
+        """The run's stored trials, one after the other: of a large run memory cannot hold all at once.
 
         Raises:
             StoreError: the store cannot be read.
@@ -215,7 +228,7 @@ class Store:
                 yield from tables.trials(connection, run)
 
     def figures(self, run: str) -> tuple[TrialRecord, ...]:
-        """The same without what was said and sent (see `SlimTrials`): of a large run, what memory can hold.
+        """The run's stored trials without what was said and sent (see `SlimTrials`): memory holds those of a large run.
 
         Raises:
             StoreError: the store cannot be read.
@@ -225,15 +238,19 @@ class Store:
             return tuple(map(slim.of, tables.trials(connection, run))) if connection else ()
 
     def later(self, run: str, number: int) -> tuple[int, tuple[TrialRecord, ...]]:
-        """The same of those that were stored after this number (0: all), and the number to ask with the next time.
+        """The run's trials that were stored after this number (0: all), as `figures` has them.
+
+        With them comes the number to ask with the next time.
 
         Raises:
             StoreError: the store cannot be read.
         """
-        slim = SlimTrials()
-        with self._reading() as connection:
-            found = [] if connection is None else list(tables.later_trials(connection, run, number))
-        return max((row for row, _ in found), default=number), tuple(slim.of(trial) for _, trial in found)
+        slim, found = SlimTrials(), list[TrialRecord]()
+        with self._reading() as connection, unwatched():
+            for row, trial in tables.later_trials(connection, run, number) if connection else ():
+                number = row
+                found.append(slim.of(trial))
+        return number, tuple(found)
 
     def version(self, run: str | None = None) -> tuple[object, ...]:
         """What is another one as soon as something is stored of the run, or of any.
@@ -299,8 +316,6 @@ class Store:
             NotFound: there is none; the message lists some that there are.
             StoreError: the store cannot be read.
         """
-        from flatfield.runs.order import NEWEST
-
         if trial_id in NEWEST:
             return self._newest_trial()
         asked = self._asked(trial_id)
@@ -317,8 +332,6 @@ class Store:
 
     def _asked(self, trial_id: str) -> TrialPlan:
         """The trial that is asked for; where only a run is named, the message lists its trials."""
-        from flatfield.runs.order import parse_trial_id
-
         if "/" in trial_id or not any(run.startswith(trial_id) for run in self.run_ids()):
             return parse_trial_id(trial_id)
         some = self.trial_ids(self.load_run(trial_id).id, LISTED)

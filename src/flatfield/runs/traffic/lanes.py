@@ -285,7 +285,7 @@ class Lanes:
         return self._quarters_of(place, model).admit(self._server(place), tokens, self._work.rest)
 
     def width_of(self, place: str, model: str) -> float:
-        """How much a server is asked at once for a model now; infinite where no lane has said how much."""
+        """How many requests for a model a server is sent at once now; infinite where no lane has said how many."""
         return self._quarters_of(place, model).width
 
     @contextmanager

@@ -385,7 +385,7 @@ def limits_of(place: str, provider: str, given: Mapping[str, LaneLimits]) -> Lan
 
 
 def narrower(one: LaneLimits, other: LaneLimits) -> LaneLimits:
-    """The smaller of each."""
+    """Of two limits of a server the smaller number of each kind: at once, requests a minute, tokens a minute."""
     names = ("concurrent", "requests_per_minute", "tokens_per_minute")
     pairs = {name: (getattr(one, name), getattr(other, name)) for name in names}
     return LaneLimits(

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from flatfield.scoring.certainty.utility import TIE, money, overall, shares, tie_of, utility
-from flatfield.scoring.certainty.values import APART, Estimate, Paired, Question, Reach, Regret
+from flatfield.scoring.certainty.values import APART, Estimate, Paired, Reach, Regret, WhichTasks
 from flatfield.scoring.scales import HOLDS
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def within(means: DrawnMeans, bounds: Bounds) -> Array:
 
 
 def paired(
-    posterior: Posterior, first: int, second: int, question: Question, measure: Weights | Money | None = None
+    posterior: Posterior, first: int, second: int, question: WhichTasks, measure: Weights | Money | None = None
 ) -> Paired:
     """First minus second of the same draws, in the measure's utility; in performance without a measure."""
     means = posterior.these if question == "these" else posterior.next

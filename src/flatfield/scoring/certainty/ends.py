@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Drawn = NDArray[np.floating]
-Measure = tuple[str, bool]
+PlacedMeasure = tuple[str, bool]
 """`performance`, `speed` or `cost`, and whether it is placed on the task's own target instead of the relative scale."""
 
 DRAWN = {"performance": "score", "speed": "speed", "cost": "cost"}
@@ -31,7 +31,7 @@ class Ends(Struct, frozen=True, kw_only=True):
     `aimed`: the mean score over the tasks that have a target.
     """
 
-    cells: Mapping[Measure, Array]
+    cells: Mapping[PlacedMeasure, Array]
     aimed: Mapping[str, Array]
 
 
@@ -43,7 +43,7 @@ class EndsWatch:
 
     def __init__(self, table: SumTable, targets: Mapping[tuple[str, str], float]) -> None:
         self._table, self._targets = table, targets
-        self._cells: dict[Measure, Array] = {}
+        self._cells: dict[PlacedMeasure, Array] = {}
         self._sums: dict[str, tuple[Array, int]] = {}
 
     def __call__(self, part: slice, drawn: Mapping[str, Drawn]) -> None:
@@ -62,10 +62,10 @@ class EndsWatch:
                 self._aim(measure, [part.start + column for column in columns], over, drawn["score"][:, columns])
 
     def found(self) -> Ends:
-        """What was taken."""
+        """The low and the high end of each cell's draws, and mean scores against targets, of all that was taken."""
         return Ends(cells=self._cells, aimed={name: total.T / count for name, (total, count) in self._sums.items()})
 
-    def _keep(self, measure: Measure, part: slice, values: Drawn) -> None:
+    def _keep(self, measure: PlacedMeasure, part: slice, values: Drawn) -> None:
         ends = self._cells.setdefault(measure, np.full((*self._table.idle.shape, 2), np.nan))
         ends[:, part] = _ends(values)
 

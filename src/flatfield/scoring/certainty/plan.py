@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from flatfield.scoring.certainty.utility import utility
-from flatfield.scoring.certainty.values import APART, Purchase, Question
+from flatfield.scoring.certainty.values import APART, Purchase, WhichTasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ Z = NormalDist().inv_cdf(APART)
 def power(
     posterior: Posterior,
     pair: tuple[int, int],
-    question: Question,
+    question: WhichTasks,
     times: float,
     measure: Weights | Money | None = None,
 ) -> float:
@@ -55,7 +55,7 @@ def power(
     return float(np.mean([normal(abs(one) / error - Z) for one in off[:: max(len(off) // 500, 1)].tolist()]))
 
 
-def least_difference(tasks: int, repeats: int, question: Question, rate: float = RATE, rho: float = RHO) -> float:
+def least_difference(tasks: int, repeats: int, question: WhichTasks, rate: float = RATE, rho: float = RHO) -> float:
     """Before any trial: which difference of two pass rates around `rate` would be told apart in four of five cases.
 
     `rho`: the share of a trial's variance that tasks make. On these tasks only the trials are chance; on the next,

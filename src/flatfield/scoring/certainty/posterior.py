@@ -137,7 +137,7 @@ def _timeless(means: DrawnMeans) -> DrawnMeans:
 
 
 def hyper_of(table: SumTable, chance: Chance) -> Hyper:
-    """Everything above the cells."""
+    """Draws of what lies above the single cells: what agents and tasks share, for each measure."""
     order = order_of(table.score.mean, table.score.count > 0.0, chance)
     score = draw_rates(table.score, table.spread, order, chance.generator)
     solved = score

@@ -22,9 +22,9 @@ from flatfield.scoring.certainty.values import (
     Observation,
     Paired,
     Purchase,
-    Question,
     Reach,
     Standing,
+    WhichTasks,
 )
 from flatfield.scoring.performance import ALL, graded_usd, known_seconds, trial_scores
 from flatfield.scoring.scales import HOLDS
@@ -243,7 +243,7 @@ def certainty(found: Study, ask: Ask | None = None) -> Certainty:
 
 
 def compare(
-    found: Study, first: str, second: str, question: Question, measure: Weights | Money | None = None
+    found: Study, first: str, second: str, question: WhichTasks, measure: Weights | Money | None = None
 ) -> Paired:
     """How two agents of the study compare by a measure; None: in performance."""
     from flatfield.scoring.certainty.choice import paired
@@ -351,16 +351,22 @@ def _order(found: Study, values: Array, best: Array, asked: Ask) -> list[int]:
 
 
 def by_preference(found: Study) -> list[int]:
-    """Agents' places among those that are as good: the cheaper, then the faster, by what was measured, then by name."""
+    """Agents' places among those that are as good: by what was measured the cheaper, the faster, who did more; by name.
+
+    Who did as much in all did more where the first task of a difference says so: a name tells none but equals apart.
+    """
+    import numpy as np
+
     table = found.table
 
     def usual(cells: Cells, a: int) -> float:
         known = cells.count[a].sum()
         return float((cells.count[a] * cells.mean[a]).sum() / known) if known else math.inf
 
-    def key(a: int) -> tuple[float, float, str]:
+    def key(a: int) -> tuple[float, float, float, tuple[float, ...], str]:
         usd = -math.inf if table.free[a] else usual(table.log_usd, a)
-        return (usd, usual(table.log_seconds, a), table.agents[a])
+        undone = tuple(float(part) for part in np.where(table.score.count[a] > 0, 1.0 - table.score.mean[a], 2.0))
+        return (usd, usual(table.log_seconds, a), -usual(table.score, a), undone, table.agents[a])
 
     order = sorted(range(len(table.agents)), key=key)
     return [order.index(a) for a in range(len(order))]

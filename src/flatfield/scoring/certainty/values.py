@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from flatfield.records import Weights
 
-Question = Literal["these", "next"]
+WhichTasks = Literal["these", "next"]
 """On these tasks (the tasks are fixed, the trials are chance), or on the next task like these (the tasks are too)."""
 
 
@@ -124,7 +124,7 @@ class Paired(Struct, frozen=True, kw_only=True):
 
     first: str
     second: str
-    question: Question
+    question: WhichTasks
     what: Literal["performance", "utility"]
     difference: Estimate
     probability: float

@@ -238,7 +238,7 @@ def abandoned_of(trials: Sequence[TrialRecord]) -> tuple[Abandoned, ...]:
 
 
 def abandoned_sum(trials: Sequence[TrialRecord]) -> dict[str, int | float | bool | None]:
-    """The same, added up: attempts, tokens, dollars (None: no price known), and whether any of it is estimated."""
+    """What `abandoned_of` finds, added up: attempts, tokens, dollars (None: price not known), if any is estimated."""
     found = abandoned_of(trials)
     costs = [trial.abandoned_cost_usd for trial in trials]
     return {

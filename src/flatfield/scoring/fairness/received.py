@@ -485,7 +485,7 @@ def oddity(turns: Sequence[Turn]) -> str:
 
 
 def oddities(trials: Sequence[TrialRecord]) -> Iterator[str]:
-    """The same of a run's trials: how many of each agent, and what."""
+    """What is odd about the last replies of a run's trials, a sentence each: whose, in how many trials, what."""
     found: dict[tuple[str, str], int] = {}
     for trial in trials:
         if trial.failure is None and (odd := oddity(trial.turns)):

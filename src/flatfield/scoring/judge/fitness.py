@@ -26,7 +26,7 @@ from flatfield.records import (
     Verdict,
 )
 from flatfield.scoring.judge.reliability import (
-    Pair,
+    LetterPair,
     TrustFigure,
     at_least,
     kappa_interval,
@@ -87,7 +87,7 @@ class LabelledSet(Struct, frozen=True, kw_only=True):
         return hashlib.sha256(f"{self.digest} {LIST} {LISTS_SEED}".encode()).hexdigest()[:16]
 
 
-class _WrittenCall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _LabelledCall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A tool call; in the files also `read PATH`, `write PATH` or `list`, which stand for what happened."""
 
     tool: str
@@ -96,7 +96,7 @@ class _WrittenCall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ok: bool = True
 
 
-class _Trial(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _LabelledTrial(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One trial as a file holds it; a file that is null was deleted."""
 
     letter: Letter
@@ -104,10 +104,10 @@ class _Trial(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     why: str
     answer: str
     files: dict[str, str | None]
-    calls: list[_WrittenCall | str]
+    calls: list[_LabelledCall | str]
 
 
-class _Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _LabelledTask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the trials of one file had to do."""
 
     id: str
@@ -118,11 +118,11 @@ class _Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     files: dict[str, str]
 
 
-class _File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _LabelledFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One file of the set."""
 
-    task: _Task
-    trials: list[_Trial]
+    task: _LabelledTask
+    trials: list[_LabelledTrial]
 
 
 def labelled_set() -> LabelledSet:
@@ -132,7 +132,7 @@ def labelled_set() -> LabelledSet:
     for path in sorted(FOLDER.glob("*.yaml")):
         data = path.read_bytes()
         digest.update(data)
-        found = msgspec.yaml.decode(data, type=_File)
+        found = msgspec.yaml.decode(data, type=_LabelledFile)
         task = msgspec.convert(found.task, Task, from_attributes=True)
         cases += (_case(task, trial, number) for number, trial in enumerate(found.trials, start=1))
     return LabelledSet(cases=_mixed(cases), digest=digest.hexdigest()[:16])
@@ -156,7 +156,7 @@ def _mixed(cases: list[Case]) -> tuple[Case, ...]:
     return tuple(mixed)
 
 
-def _case(task: Task, trial: _Trial, number: int) -> Case:
+def _case(task: Task, trial: _LabelledTrial, number: int) -> Case:
     record = TrialRecord(
         run=RUN,
         agent="work",
@@ -181,23 +181,23 @@ def _change(task: Task, path: str, text: str | None) -> FileChange:
     return FileChange(path=path, kind="added", size_bytes=size_bytes, text=text)
 
 
-def _turn(task: Task, trial: _Trial, call: _WrittenCall | str, number: int) -> Turn:
+def _turn(task: Task, trial: _LabelledTrial, call: _LabelledCall | str, number: int) -> Turn:
     made = _spelt_out(task, trial, call) if isinstance(call, str) else call
     name = f"call_{number}"
     reply = Reply(text="", calls=(ToolCall(id=name, name=made.tool, arguments=json.dumps(made.arguments)),))
     return Turn(reply=reply, results=(ToolResult(call_id=name, name=made.tool, text=made.result, ok=made.ok),))
 
 
-def _spelt_out(task: Task, trial: _Trial, call: str) -> _WrittenCall:
+def _spelt_out(task: Task, trial: _LabelledTrial, call: str) -> _LabelledCall:
     from flatfield.agent.tools import list_directory, read_file, write_file
 
     verb, _, path = call.partition(" ")
     if verb == "list":
-        return _WrittenCall(tool=list_directory.SPEC.name, arguments={}, result="\n".join(sorted(task.files)))
+        return _LabelledCall(tool=list_directory.SPEC.name, arguments={}, result="\n".join(sorted(task.files)))
     if verb == "read":
-        return _WrittenCall(tool=read_file.SPEC.name, arguments={"file_path": path}, result=task.files[path])
+        return _LabelledCall(tool=read_file.SPEC.name, arguments={"file_path": path}, result=task.files[path])
     text = trial.files[path] or ""
-    return _WrittenCall(
+    return _LabelledCall(
         tool=write_file.SPEC.name, arguments={"file_path": path, "content": text}, result=f"wrote {path}"
     )
 
@@ -372,7 +372,7 @@ def cost_of(found: Sequence[Graded]) -> float | None:
     return sum(usd for usd in costs if usd is not None) if None not in costs else None
 
 
-def pairs_of(found: Sequence[Graded]) -> list[Pair]:
+def pairs_of(found: Sequence[Graded]) -> list[LetterPair]:
     """Known and given letter, as numbers, where one was given."""
     return [(LETTERS.index(each.wanted), LETTERS.index(each.letter)) for each in found if each.letter is not None]
 
@@ -388,12 +388,12 @@ def _constant(found: Sequence[Graded], reach: int) -> float:
 
 
 def share(name: str, hits: int, n: int, least: float) -> Criterion:
-    """That something holds for at least a share of the trials."""
+    """The criterion that something holds for at least a share of the trials."""
     return Criterion(name=f"{name} in {least:.0%} of trials", found=f"{hits} of {n}", holds=hits >= least * n)
 
 
 def agrees(kappa: float | None, interval: Interval | None) -> Criterion:
-    """That kappa is high enough, and surely not low."""
+    """The criterion that kappa is high enough, and surely not low."""
     name = f"weighted kappa ≥ {LEAST_KAPPA:g}, its interval above {LEAST_KAPPA_LOW:g}"
     if kappa is None:
         return Criterion(name=name, found="not defined: the same letter always, or none", holds=False)
@@ -403,7 +403,7 @@ def agrees(kappa: float | None, interval: Interval | None) -> Criterion:
 
 
 def beats_chance(p: float) -> Criterion:
-    """That letters dealt out at random agree so well in less than MOST_P of all cases."""
+    """The criterion that letters dealt out at random agree so well in less than MOST_P of all cases."""
     return Criterion(name=f"better than chance (permutation, p < {MOST_P:g})", found=f"p = {p:.4f}", holds=p < MOST_P)
 
 

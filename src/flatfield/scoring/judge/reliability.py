@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 # Grades are whole numbers in order (0 for S … 5 for F), or None where there is none.
 
 
-Pair = tuple[int, int]
+LetterPair = tuple[int, int]
 RESAMPLES = 2_000
 _Z = 1.959963984540054
 
 
-def weighted_kappa(pairs: Sequence[Pair]) -> float | None:
+def weighted_kappa(pairs: Sequence[LetterPair]) -> float | None:
     """Agreement of two graders, a disagreement counting by its square: 1 full, 0 as by chance, below 0 worse.
 
     None where it is not defined: no pairs, or both graders always gave one and the same grade.
@@ -101,7 +101,7 @@ def spearman_interval(value: float, n: int) -> Interval | None:
     return Interval(low=math.tanh(centre - half), high=math.tanh(centre + half), method=f"Fisher's z on {n} trials")
 
 
-def kappa_interval(pairs: Sequence[Pair], seed: int = 0) -> Interval | None:
+def kappa_interval(pairs: Sequence[LetterPair], seed: int = 0) -> Interval | None:
     """The 95% bootstrap interval of weighted kappa over the pairs; None below ten of them or where it is not defined.
 
     Source: A. C. Davison & D. V. Hinkley, Bootstrap Methods and their Application (1997), section 5.3, percentiles.
@@ -115,7 +115,7 @@ def kappa_interval(pairs: Sequence[Pair], seed: int = 0) -> Interval | None:
     return Interval(low=float(low), high=float(high), method=f"bootstrap over {len(pairs)} trials")
 
 
-def kappa_p(pairs: Sequence[Pair], seed: int = 0) -> float:
+def kappa_p(pairs: Sequence[LetterPair], seed: int = 0) -> float:
     """How often grades dealt out at random agree at least as well (a permutation test); 1 where kappa is not defined.
 
     Source: the add-one estimate of B. Phipson & G. K. Smyth, Statistical Applications in Genetics 9 (2010), 39.
@@ -186,7 +186,7 @@ def _ranks(values: Iterable[float]) -> list[float]:
 # ---------------------------------------------------------------------------- all of it, of a run's judges
 
 
-Key = tuple[str, str, int]
+TrialKey = tuple[str, str, int]
 """(agent, task, repeat)."""
 
 
@@ -312,11 +312,11 @@ def _figures(name: str, result: RunResult) -> JudgeFigures:
     )
 
 
-def _key(verdict: Verdict) -> Key:
+def _key(verdict: Verdict) -> TrialKey:
     return verdict.agent, verdict.task, verdict.repeat
 
 
-def _with_verifiers(graded: Mapping[Key, Letter], trials: Mapping[Key, TrialRecord]) -> list[Pair]:
+def _with_verifiers(graded: Mapping[TrialKey, Letter], trials: Mapping[TrialKey, TrialRecord]) -> list[LetterPair]:
     pairs = []
     for key, letter in graded.items():
         score = checks_score(trials[key].checks) if key in trials else None
@@ -326,7 +326,7 @@ def _with_verifiers(graded: Mapping[Key, Letter], trials: Mapping[Key, TrialReco
 
 
 def _panel(verdicts: Sequence[Verdict]) -> TrustFigure:
-    units: dict[Key, list[int]] = {}
+    units: dict[TrialKey, list[int]] = {}
     for verdict in verdicts:
         if verdict.letter is not None:
             units.setdefault(_key(verdict), []).append(LETTERS.index(verdict.letter))
@@ -384,7 +384,7 @@ def moved(now: Sequence[Verdict], before: Sequence[Verdict]) -> tuple[Moved, ...
     )
 
 
-def self_preference(vendor: str | None, graded: Mapping[Key, Letter], result: RunResult) -> SelfPreference | str:
+def self_preference(vendor: str | None, graded: Mapping[TrialKey, Letter], result: RunResult) -> SelfPreference | str:
     """The preference, or why there is none to be told."""
     if vendor is None:
         return "its vendor is not known"
@@ -418,7 +418,7 @@ def _makers(run: Run) -> dict[str, str | None]:
 
 
 def _compared(
-    values: Mapping[Key, float], makers: Mapping[str, str | None], vendor: str
+    values: Mapping[TrialKey, float], makers: Mapping[str, str | None], vendor: str
 ) -> tuple[float, Interval | None] | None:
     groups: dict[str, tuple[list[float], list[float]]] = {}
     for (agent, task, _), value in values.items():

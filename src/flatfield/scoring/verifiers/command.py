@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from flatfield.agent.tools.run_command import command_problem
 from flatfield.errors import FlatfieldError
 from flatfield.machine.protocols import CommandResult, SandboxLimits
 from flatfield.records import Check, VerifierTraits
 from flatfield.saying import few, many
-from flatfield.scoring.protocols import read_map
+from flatfield.scoring.protocols import check_command, read_map
 from flatfield.scoring.verifying.pytest_run import PytestRun, Reported, programs, runs_pytest
 from flatfield.scoring.verifying.verification import place, read_hidden
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from flatfield.machine.protocols import Sandbox
     from flatfield.scoring.protocols import VerifyContext
 
-MAX_SECONDS = 3600.0
 CASE_SHARE = 4
 """A case may take this part of the command's time, if the task does not say how long."""
 NOT_FOUND = 127
@@ -94,12 +92,7 @@ def parse(value: object) -> Options:
         ValueError: one sentence with what is wrong and what would be right.
     """
     options = read_map({"run": value} if isinstance(value, str) else value, Options, "command")
-    if not options.run.strip():
-        raise ValueError("`command`: `run` is empty; write the command, such as `run: python -m pytest -q`")
-    if problem := command_problem(options.run):
-        raise ValueError(f"`command`: `run` cannot be started: {problem}")
-    if not 0 < options.timeout_seconds <= MAX_SECONDS:
-        raise ValueError(f"`command`: `timeout_seconds` is more than 0 and at most {MAX_SECONDS:g}")
+    check_command("command", options.run, options.timeout_seconds)
     if options.case_seconds is not None and not 0 < options.case_seconds <= options.timeout_seconds:
         raise ValueError("`command`: `case_seconds` is more than 0 and at most `timeout_seconds`")
     if runs_pytest(options.run) and _PYTHONPATH.search(options.run):

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from flatfield.agent.tools.run_command import command_problem
 from flatfield.errors import FlatfieldError
 from flatfield.records import Check, VerifierSpec, VerifierTraits
-from flatfield.scoring.protocols import read_map
+from flatfield.scoring.protocols import check_command, read_map
 from flatfield.scoring.verifying.own_project import CHECK_SECONDS, ended, is_test, limits, own_check, put_back
 
 if TYPE_CHECKING:
     from flatfield.machine.protocols import CommandResult
     from flatfield.scoring.protocols import VerifyContext
 
-MAX_SECONDS = 3600.0
 TRAITS = VerifierTraits(needs_sandbox=True, hidden_options=())
 
 
@@ -44,12 +42,7 @@ def parse(value: object) -> Options:
         ValueError: one sentence with what is wrong and what would be right.
     """
     options = read_map({"run": value} if isinstance(value, str) else value, Options, "project")
-    if not options.run.strip():
-        raise ValueError("`project`: `run` is empty; write the project's check, such as `project: pytest -q`")
-    if problem := command_problem(options.run):
-        raise ValueError(f"`project`: `run` cannot be started: {problem}")
-    if not 0 < options.timeout_seconds <= MAX_SECONDS:
-        raise ValueError(f"`project`: `timeout_seconds` is more than 0 and at most {MAX_SECONDS:g}")
+    check_command("project", options.run, options.timeout_seconds)
     return options
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Tells whether a command runs pytest, and reads how each of its cases ended from its XML report.
 
 
-Key = tuple[str, str, str]
+CaseKey = tuple[str, str, str]
 """A case: file, class, name."""
 LIMIT_BYTES = 16 * 1024**2
 """A report of 50,000 cases is smaller; what is larger was made large on purpose."""
@@ -59,7 +59,7 @@ class Cases:
 
     @property
     def total(self) -> int:
-        """All cases that count."""
+        """The number of all cases that count."""
         return self.passed + len(self.failed)
 
 
@@ -119,7 +119,7 @@ def _is_pytest(words: list[str]) -> bool:
     return bool(_PYTEST.match(program) or (_PYTHON.match(program) and as_module))
 
 
-def read_report(data: bytes) -> dict[Key, bool]:
+def read_report(data: bytes) -> dict[CaseKey, bool]:
     """Whether each case of a report in the format `xunit1` has passed.
 
     A case that failed, could not be set up or torn down, was skipped, or could not be collected has not passed. An
@@ -152,8 +152,8 @@ class _Reader:
     """Takes the report's elements as they come."""
 
     def __init__(self) -> None:
-        self.outcomes: dict[Key, bool] = {}
-        self._key: Key | None = None
+        self.outcomes: dict[CaseKey, bool] = {}
+        self._key: CaseKey | None = None
         self._passed: bool | None = True
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -180,7 +180,7 @@ class _Reader:
         """The report is over."""
 
 
-def counted(outcomes: Mapping[Key, bool], only: Mapping[str, Collection[str]] | None = None) -> Cases:
+def counted(outcomes: Mapping[CaseKey, bool], only: Mapping[str, Collection[str]] | None = None) -> Cases:
     """The cases that count: all, or those in the files `only`, relative to pytest's root.
 
     `only` has for each file the functions that its author skips: their cases are nobody's to pass.
@@ -195,7 +195,7 @@ def counted(outcomes: Mapping[Key, bool], only: Mapping[str, Collection[str]] | 
     return Cases(passed=len(chosen) - len(failed), failed=failed, others_failed=others_failed)
 
 
-def _function(key: Key) -> str:
+def _function(key: CaseKey) -> str:
     """The test function of a case, without its class and its parameters."""
     return key[2].partition("[")[0].rpartition("::")[2]
 
@@ -314,7 +314,7 @@ class PytestRun:
         """Read what the runs left, whoever else wrote into it, and take the folder away."""
         try:
             runs = [
-                _Run(key, _read(files, f"{self.folder}/run-{number:02}.jsonl")) for number, key in enumerate(self.keys)
+                _Log(key, _read(files, f"{self.folder}/run-{number:02}.jsonl")) for number, key in enumerate(self.keys)
             ]
             files.remove(self.folder)
         except (OSError, FlatfieldError):  # the tests took it away, or made it something else: they reported nothing
@@ -338,8 +338,8 @@ def _read(files: ConfinedFiles, path: str) -> bytes:
         return b""
 
 
-def _gathered(runs: Sequence[_Run], hidden: Mapping[str, Collection[str]]) -> Reported:
-    outcomes: dict[Key, bool] = {}
+def _gathered(runs: Sequence[_Log], hidden: Mapping[str, Collection[str]]) -> Reported:
+    outcomes: dict[CaseKey, bool] = {}
     named: dict[str, bool] = {}
     late: dict[str, None] = {}
     broken: list[str] = []
@@ -356,14 +356,14 @@ def _gathered(runs: Sequence[_Run], hidden: Mapping[str, Collection[str]]) -> Re
     return Reported(cases=cases, runs=len(runs), named=named, late=tuple(late), broken=tuple(broken))
 
 
-class _Run:
+class _Log:
     """What one run's log says, as far as it vouched for it with its key."""
 
     def __init__(self, key: bytes, log: bytes) -> None:
         self.began = False
         self.late: list[str] = []
         self.begun = ""
-        self.outcomes: dict[Key, bool] = {}
+        self.outcomes: dict[CaseKey, bool] = {}
         self.named: dict[str, bool] = {}
         self._xml = ""
         files: dict[str, str] = {}
@@ -389,7 +389,7 @@ class _Run:
                 case _:
                     continue
 
-    def report(self) -> dict[Key, bool] | None:
+    def report(self) -> dict[CaseKey, bool] | None:
         """Its XML report; None when it died before it wrote one, and then what had not ended has not passed."""
         try:
             return read_report(self._xml.encode())
@@ -397,7 +397,7 @@ class _Run:
             return None
 
 
-def _key(file: str, nodeid: str) -> Key:
+def _key(file: str, nodeid: str) -> CaseKey:
     return (file, "", nodeid.partition("::")[2] or nodeid)
 
 

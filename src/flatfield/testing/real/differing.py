@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 
     from flatfield.testing.real.forms import Form, Look
 
-Kind = Literal["status", "error", "framing", "event", "missing", "type", "word", "count", "id", "header", "more"]
+DifferenceKind = Literal[
+    "status", "error", "framing", "event", "missing", "type", "word", "count", "id", "header", "more"
+]
 """What differs, the gravest first; `more` is what the kit never sends, which a reader passes over."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[DifferenceKind, ...] = get_args(DifferenceKind)
 
 
 class Difference(Struct, frozen=True, kw_only=True):
     """One thing that the server did otherwise; `step` is when ("" for all of them), `at` where, `found` in words."""
 
-    kind: Kind
+    kind: DifferenceKind
     at: str
     found: str
     step: str = ""
@@ -108,7 +110,7 @@ def _more(real: Mapping[str, Form], known: Mapping[str, Form]) -> Iterator[Diffe
                 yield Difference(kind="more", at=at_field(place, name), found=f"the kit never sends it ({types})")
         else:
             unknown.append(place)
-            kind: Kind = "event" if place.endswith(ROOT) else "more"
+            kind: DifferenceKind = "event" if place.endswith(ROOT) else "more"
             yield Difference(kind=kind, at=place, found="the kit never sends anything of this kind")
 
 
@@ -119,7 +121,7 @@ def _missing(real: Mapping[str, Form], kit: Mapping[str, Form]) -> Iterator[Diff
             continue
         if place not in real:
             absent.append(place)
-            kind: Kind = "event" if place.endswith(ROOT) else "missing"
+            kind: DifferenceKind = "event" if place.endswith(ROOT) else "missing"
             yield Difference(kind=kind, at=place, found="the kit sends something of this kind, the server does not")
             continue
         for name, times in sorted(form.fields.items()):

@@ -280,7 +280,7 @@ class _Account:
 
     @property
     def cost_usd(self) -> float | None:
-        """All of it; None: nobody knows."""
+        """Dollars of all requests; None: of one of them the price is not known."""
         costs = [*self.costs.values(), self.looked_usd]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
