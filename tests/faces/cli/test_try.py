@@ -239,6 +239,20 @@ def test_nobody_here_is_said_with_what_helps(cli: Cli, shop: Path, monkeypatch: 
     assert "no agent was found here: start a model server" in ended.stderr
 
 
+def test_a_gateway_that_a_variable_names_has_models_of_its_own(
+    cli: Cli, shop: Path, server: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flatfield.vendors.openai_chat.usual_servers", lambda _environ: ())
+    monkeypatch.setenv("OPENAI_API_KEY", "of-the-gateway")
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+    ended = cli("try", WISH, "--in", str(shop), "--check", CHECK)
+    assert ended.returncode == 2
+    assert "it serves: m, n" in ended.stderr
+    assert "OPENAI_BASE_URL leads elsewhere: name models that are served there, as --agents openai" in ended.stderr
+    named = cli("try", WISH, "--in", str(shop), "--check", CHECK, "--agents", "openai-chat:m", "--repeats", "1")
+    assert named.stdout.lstrip().startswith("Use openai-chat:m"), named.stderr
+
+
 async def test_no_more_than_a_dollar_is_spent_on_whom_nobody_named(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,7 +32,7 @@ from flatfield.faces.cli.trust import Trust, access_of, remember_typed
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flatfield.agent.files.copying import CopyPlan
     from flatfield.faces.cli.carry_out import CarriedOut, Told
@@ -286,7 +286,7 @@ async def _with_found(chosen: Chosen, project: Project, outside: Outside) -> Cho
     ready = [spec for spec, agent in zip(specs, agents, strict=False) if agent.name not in not_ready]
     tried = tuple(ready[:MOST_TRIED])
     if not tried:
-        raise NotReady(_nobody(here, tuple(not_ready.values())))
+        raise NotReady(_nobody(here, (*not_ready.values(), *(_elsewhere(outside.environ) if not_ready else ()))))
     common.note(_introduced(here, tried, len(specs)))
     costs = [spec for spec in tried if spec in here.known]
     if costs and chosen.budget_usd is None:
@@ -306,6 +306,18 @@ def _introduced(here: Here, tried: Sequence[str], of: int) -> str:
         else ""
     )
     return "no agents are named, so these take part:\n" + "\n".join(lines) + more
+
+
+def _elsewhere(environ: Mapping[str, str]) -> Iterator[str]:
+    """Of each variable that sends vendors' agents to another address: how models of that are named."""
+    from flatfield import plugins
+
+    vendors: dict[str, list[str]] = {}
+    for one in plugins.all_traits():
+        if one.url_variable and environ.get(one.url_variable, "").strip():
+            vendors.setdefault(one.url_variable, []).append(f"{one.name}:MODEL")
+    for variable, named in vendors.items():
+        yield f"{variable} leads elsewhere: name models that are served there, as --agents {' or '.join(named)}"
 
 
 def _nobody(here: Here, reasons: Sequence[str]) -> str:
