@@ -141,6 +141,11 @@ def test_open_weights_that_would_fit_are_named() -> None:
             "To measure what can be asked from here",
             TRY + "tiny",
         ),
+        (
+            tuple(OnHand(agent=f"own-{n}", model=f"own-{n}", local=n != 1) for n in range(4)),
+            "To measure what can be asked from here",
+            TRY + "own-0,own-2",  # two of this machine's, not one alone, nor one that costs
+        ),
     ],
 )
 def test_where_nothing_was_published_of_what_is_here(models: tuple[OnHand, ...], step: str, command: str) -> None:

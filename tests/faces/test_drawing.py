@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,20 @@ def test_a_section_has_its_parts_in_order() -> None:
     table = Table(columns=("agent", "n"), rows=(("a", "1"), ("bcd", "10")), right=frozenset({"n"}))
     section = Section(title="Title", paragraphs=("text",), points=("point",), items=("x", "y"), tables=(table,))
     assert drawn(section) == ["", "Title", "text", "- point", "x  y", "agent   n", "a       1", "bcd    10"]
+
+
+def test_a_command_can_be_copied_as_it_stands() -> None:
+    served = "openai-chat:m@http://127.0.0.1:8080/v1"
+    command = f"flatfield run 'Make  the test pass, please.' --model {served} --check \"a  b\""
+    section = Section(title="Next", commands=(("to have it done", command), ("why", "flatfield pick RUN")))
+    lines = drawn(section, 62)
+    assert lines[2:] == [
+        "- to have it done:",
+        "    flatfield run 'Make  the test pass, please.' --model \\",
+        f'      {served} --check "a  b"',
+        "- why: flatfield pick RUN",
+    ]
+    assert shlex.split("\n".join(lines[3:5]).replace("\\\n", "")) == shlex.split(command)
 
 
 def test_a_table_without_rows_is_not_drawn() -> None:

@@ -98,6 +98,7 @@ async def test_who_wants_a_key_that_no_file_names_is_told_the_line_that_sends_it
         }
     }
     assert "no key was sent" in message
+    assert "say --key-env OPENAI_API_KEY" in message
     assert KEY not in message
 
 

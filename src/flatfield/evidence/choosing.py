@@ -398,9 +398,10 @@ def _next_step(kind: KindOfWork, field: _Rivals, here: WithinReach) -> tuple[str
     if chosen:
         suite = ON_DEVICE_SUITE if all(one.local for one in chosen) else SUITES[kind]
         return f"To measure {'it' if len(chosen) == 1 else 'both'} here", suite, tuple(one.agent for one in chosen)
-    ready = next((one for one in here.models if not one.needs), None)
+    ready = [one for one in here.models if not one.needs]
     if ready:
-        return "To measure what can be asked from here", ON_DEVICE_SUITE, (ready.agent,)
+        alike = tuple(one.agent for one in ready if one.local == ready[0].local)
+        return "To measure what can be asked from here", ON_DEVICE_SUITE, alike[:MOST_CHOSEN]
     lacking = {model_key(one.model): one for one in reversed(here.models)}
     for row in sorted(field.rows, key=lambda row: -row.share):
         if (one := lacking.get(model_key(row.model))) is not None:

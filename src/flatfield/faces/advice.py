@@ -43,7 +43,8 @@ def candidates(decision: Decision, result: RunResult) -> Section:
     is marked as such instead of with its dollars.
     """
     cards = {card.agent: card for card in result.grading.scorecards}
-    columns = ("agent", "n", "best", "overall", "performance", "speed", "cost", "s/trial", "$/trial")
+    costs = shows_cost(result)
+    columns = ("agent", "n", "best", "overall", "performance", "speed", *(("cost",) * costs), "s/trial", "$/trial")
     rows = []
     for one in _in_order(decision, result):
         card = cards[one.agent]
@@ -52,7 +53,7 @@ def candidates(decision: Decision, result: RunResult) -> Section:
             letter(card.overall),
             letter(card.performance),
             card.speed.letter or UNKNOWN,
-            card.cost.letter or UNKNOWN,
+            *((card.cost.letter or UNKNOWN,) * costs),
         )
         best = f"{one.best:.2f}" if one.allowed else UNKNOWN
         paid = SUBSCRIPTION if one.agent in decision.prepaid else dollars(usd)
@@ -67,6 +68,14 @@ def candidates(decision: Decision, result: RunResult) -> Section:
     text = "n: trials. best: the probability of it. S is the best letter, F the worst."
     title = f"Candidates in run {result.run.id}: {result.run.evaluation.title}"
     return Section(title=title, paragraphs=(text,), tables=(table,))
+
+
+def shows_cost(result: RunResult) -> bool:
+    """Whether letters for cost tell anything: not where it is left out, and only those that did no work have one."""
+    grading = result.grading
+    working = (card for card in grading.scorecards if card.performance.score)
+    left_out = grading.unpriced or grading.without_scale
+    return not left_out or any(card.cost.letter for card in working)
 
 
 def published_choice(choice: PublishedChoice) -> Section:

@@ -25,11 +25,15 @@ class Table(Struct, frozen=True, kw_only=True):
 
 
 class Section(Struct, frozen=True, kw_only=True):
-    """A heading, paragraphs, points, short items that may share a line, tables, points `after` these; plain text."""
+    """A heading, paragraphs, points, short items that may share a line, tables, points `after` these; plain text.
+
+    `commands`: points that end in a command line, each with what it is for: they can be copied as they stand.
+    """
 
     title: str
     paragraphs: tuple[str, ...] = ()
     points: tuple[str, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
     items: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     after: tuple[str, ...] = ()

@@ -298,6 +298,7 @@ FULL = "--full"
 STYLES = {"S": "bold green", "A": "green", "B": "cyan", "C": "yellow", "D": "magenta", "F": "red"}
 _WORDS = re.compile(r"(\s*)(\S*\d (?:s|min|h)\b(?: \d+ (?:s|min|h)\b)?\S*|\S+)")
 """Words; an amount of time is one, `2 min 31 s`."""
+_SHELL_WORDS = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+""")
 _LETTERS = re.compile(r"(?:[SABCDF·] )+[SABCDF·]|[SABCDF](?=$| \(| · )|[SABCDF] → [SABCDF]")
 
 
@@ -334,6 +335,8 @@ def draw(section: Section, console: Console, *, full: bool = False, more: str = 
         wrapped(paragraph, console, style="dim")
     for point in section.points:
         wrapped(point, console, first="- ", then="  ")
+    for line in _commands(section, min(console.width, WIDTH)):
+        say(line, console)
     for line in packed(section.items, console.width):
         say(line, console)
     for number, table in enumerate(each for each in section.tables if each.rows):
@@ -342,6 +345,23 @@ def draw(section: Section, console: Console, *, full: bool = False, more: str = 
         draw_table(table, console, full=full, more=more)
     for point in section.after:
         wrapped(point, console, style="dim")
+
+
+def _commands(section: Section, width: int) -> Iterator[str]:
+    """Each on the line of what it is for, or below it, broken between a shell's words where a shell goes on reading."""
+    for what, command in ((printable(what), printable(command)) for what, command in section.commands):
+        whole = f"- {what}: {command}"
+        if columns_of(whole) <= width:
+            yield whole
+            continue
+        yield from _lines(f"- {what}:", width, "  ")
+        line = "   "
+        for word in _SHELL_WORDS.findall(command):
+            if line.strip() and columns_of(line) + 1 + columns_of(word) + len(" \\") > width:
+                yield f"{line} \\"
+                line = "     "
+            line += f" {word}"
+        yield line
 
 
 def draw_table(table: Table, console: Console, *, full: bool = False, more: str = FULL) -> None:

@@ -70,17 +70,19 @@ PROMPT: "orders.csv lists orders. Write totals.json: one JSON object with the to
 """
 
 
-def hop_file(name: str, agents: Sequence[str]) -> str:
-    """A HOP that compares these agents."""
+def hop_file(name: str, agents: Sequence[str], unpriced: Sequence[str] = ()) -> str:
+    """A HOP that compares these agents; what the `unpriced` ones cost nobody knows, so no budget is kept for them."""
     listed = "\n".join(f"  - {_yaml(agent)}" for agent in agents)
+    budget = "budget_usd: 1.00\n" if set(agents) - set(unpriced) else ""
+    if budget and unpriced:
+        budget += f"budget_ignores: [{', '.join(map(_yaml, unpriced))}]\n"
     return f"""---
 title: {_yaml(f"Which agent for {name}?")}
 # Names of flatfield.toml, globs of them, or PROVIDER:MODEL[@URL]; flatfield agents lists what there is.
 agents:
 {listed}
 repeats: 3
-budget_usd: 1.00
-weights: {{performance: 0.5, speed: 0.25, cost: 0.25}}
+{budget}weights: {{performance: 0.5, speed: 0.25, cost: 0.25}}
 ---
 
 # Which agent for {name}?

@@ -17,7 +17,16 @@ from flatfield.records import AgentConfig, Evaluation, Failure, Mistake, Run, Ta
 from flatfield.saying import few
 from flatfield.scoring.judge.judge import is_comparative, rubric_of
 from flatfield.tasks.access import Want, folder_of, project_of
-from flatfield.tasks.agents import control_names, fingerprint, is_control, is_same, listed, select_agents, together
+from flatfield.tasks.agents import (
+    control_names,
+    fingerprint,
+    is_control,
+    is_same,
+    key_typed,
+    listed,
+    select_agents,
+    together,
+)
 from flatfield.tasks.loading import load
 from flatfield.tasks.lop import EXAMPLE, read_task
 
@@ -456,27 +465,47 @@ def reread(run: Run, access: Access) -> Run:
     return structs.replace(run, tasks=tasks, anchors=tuple(item for item in run.anchors if item.task not in changed))
 
 
-def of_its_store(run: Run, folder: Path, roster: Sequence[AgentConfig]) -> Run:
+def of_its_store(run: Run, folder: Path, roster: Sequence[AgentConfig], typed: Collection[str] = ()) -> Run:
     """The run with what its agents may do judged anew: a store is a file, and `folder`, its project, wrote it.
 
-    An agent that is configured now as it was then belongs to who configures it, any other to the store's folder.
+    An agent that is configured now as it was then belongs to who configures it, one whose key and address are among
+    what the user `typed` for the run to nobody, any other to the store's folder.
     """
     writer = str(project_of(folder.resolve()))
 
     def placed(agent: AgentConfig) -> AgentConfig:
         now = next((one for one in roster if is_same(one, agent, run)), None)
+        if now is None and key_typed(agent) in typed:
+            return structs.replace(agent, folder="")
         return structs.replace(agent, folder=writer if now is None else now.folder)
 
     return structs.replace(run, agents=tuple(map(placed, run.agents)))
 
 
-def foreign(run: Run, folder: Path) -> tuple[Want, ...]:
-    """What a stored run wants of folders outside of its store's project: a copy of them for models."""
+def foreign(run: Run, folder: Path, typed: Collection[str] = ()) -> tuple[Want, ...]:
+    """What a stored run wants of folders outside of its store's project: a copy of them for models.
+
+    `typed`: what the user typed for the run, which is not asked for again.
+    """
+    project = str(project_of(folder.resolve()))
+    return tuple(
+        Want(folder=project, what=f"have a copy of {place} read by models")
+        for place in _outside(run, folder)
+        if place not in typed
+    )
+
+
+def typed_for(run: Run, folder: Path) -> tuple[str, ...]:
+    """What a user who begins a run has typed that its store cannot vouch for later; `folder`: its project's."""
+    keys = (key_typed(agent) for agent in run.agents if agent.is_typed and not agent.folder)
+    return (*_outside(run, folder), *filter(None, keys))
+
+
+def _outside(run: Run, folder: Path) -> tuple[str, ...]:
     project = project_of(folder.resolve())
     named = [run.source if any(task.plain and task.workspace is None for task in run.tasks) else ""]
     named += [task.workspace or "" for task in run.tasks if not task.path]
-    outside = [place for place in dict.fromkeys(named) if place and not Path(place).resolve().is_relative_to(project)]
-    return tuple(Want(folder=str(project), what=f"have a copy of {place} read by models") for place in outside)
+    return tuple(place for place in dict.fromkeys(named) if place and not Path(place).resolve().is_relative_to(project))
 
 
 def unchanged(run: Run, access: Access) -> Run:

@@ -276,6 +276,29 @@ def select_agents(items: Sequence[str], roster: Sequence[AgentConfig], writer: s
     return tuple(msgspec.structs.replace(agent, name=name) for name, agent in chosen.items())
 
 
+def with_key(agents: Sequence[AgentConfig], variable: str | None) -> tuple[AgentConfig, ...]:
+    """The same, with the key of this variable for those that the user typed with an address.
+
+    Raises:
+        NotFound: it is no variable's name, or none of them was typed so.
+    """
+    if variable is None:
+        return tuple(agents)
+    if not variable.replace("_", "a").isalnum():  # a key pasted by mistake must not be printed
+        raise NotFound("--key-env names the environment variable that holds the key, not the key: --key-env MY_KEY")
+    keyed = {agent.name for agent in agents if agent.is_typed and agent.base_url and agent.api_key_env is None}
+    if not keyed:
+        raise NotFound(f"--key-env {variable} is for agents written as PROVIDER:MODEL@URL, and none is; leave it out")
+    return tuple(
+        msgspec.structs.replace(agent, api_key_env=variable) if agent.name in keyed else agent for agent in agents
+    )
+
+
+def key_typed(agent: AgentConfig) -> str:
+    """Which key goes where, of an agent that says both; else ""."""
+    return f"{agent.api_key_env} to {agent.base_url}" if agent.api_key_env and agent.base_url else ""
+
+
 def fingerprint(agent: AgentConfig) -> str:
     """16 hex digits of SHA-256 over all that changes what it does: not its name, origin, description or who pays it."""
     same = msgspec.to_builtins(msgspec.structs.replace(agent, name="", source="", description=""))

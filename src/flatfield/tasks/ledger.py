@@ -75,13 +75,15 @@ class Contents(Struct, frozen=True, kw_only=True):
 
     `written`: code files (absolute paths) that an agent of flatfield's wrote and nobody has looked at since. `made`:
     code that flatfield itself wrote (`init`), path → SHA-256 in hex. `unsettled`: by mark, where a command or a program
-    of an agent's is at work, or was when its process was killed.
+    of an agent's is at work, or was when its process was killed. `typed`: by a run's id, what the user typed for
+    it that its store cannot vouch for: folders outside of its project, and which key goes where.
     """
 
     folders: tuple[TrustedFolder, ...] = ()
     written: tuple[str, ...] = ()
     made: dict[str, str] = {}
     unsettled: dict[str, Unsettled] = {}
+    typed: dict[str, tuple[str, ...]] = {}
 
     def of(self, folder: str) -> TrustedFolder | None:
         """What is said of exactly this folder."""
@@ -197,6 +199,13 @@ class Ledger:
         with self._changing() as change:
             now = self.contents()
             change(structs.replace(now, made=now.made | digests))
+
+    def typed(self, run: str, words: Iterable[str]) -> None:
+        """Remember what the user typed for a run: going on with it asks no more than beginning did."""
+        with self._changing() as change:
+            now = self.contents()
+            all_of_it = tuple(dict.fromkeys((*now.typed.get(run, ()), *words)))
+            change(structs.replace(now, typed=now.typed | {run: all_of_it}))
 
     @contextmanager
     def _changing(self) -> Iterator[_Change]:

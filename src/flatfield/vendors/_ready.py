@@ -402,7 +402,10 @@ class _Question:
             return f'{unasked}; name the variable that holds it: api_key_env = "{variable}"'
         keys = {"provider": agent.provider, "model": agent.model, "base_url": agent.base_url, "api_key_env": variable}
         written = ", ".join(f"{key} = {json.dumps(value)}" for key, value in keys.items())
-        return f"{unasked}; write into flatfield.toml `agents.mine = {{{written}}}`, and name mine instead"
+        return (
+            f"{unasked}; say --key-env {variable} (try, eval, run), or write into flatfield.toml `agents.mine = "
+            f"{{{written}}}`, and name mine instead"
+        )
 
     def _source(self) -> str:
         """Where the address was found, for those who have to correct it."""

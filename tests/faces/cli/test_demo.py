@@ -1,4 +1,4 @@
-"""`flatfield demo`: the run, the published decision, the next steps; here with the controls in the models' place."""
+"""`flatfield demo`: the published decision, the run, the next steps; here with the controls in the models' place."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def small(cli: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return cli
 
 
-def test_the_demo_shows_its_run_then_the_published_decision_the_pages_and_what_to_do_next(
+def test_the_demo_shows_the_published_decision_then_its_run_the_pages_and_what_to_do_next(
     small: Cli, project: Path
 ) -> None:
     ended = small("demo")
     assert ended.returncode == 0
-    parts = ("It is a floor, not a contender", "only controls took part", "Nine models on five tasks", "Use gpt-5-nano")
+    parts = ("Nine models on five tasks", "Use gpt-5-nano", "It is a floor, not a contender", "only controls took part")
     after = (
         "Look at it in a browser", "Next: your own models", "demo --models all", 'then flatfield try "YOUR TASK"',
         "hosted models: set their key",

@@ -89,6 +89,15 @@ def test_an_evaluation_of_what_was_found(folder: Path) -> None:
     assert agents_of("mornings.md") == specs
     run("hop", "evenings", "--agents", "gpt-6-luna", "--agents", "claude-opus-5")
     assert agents_of("evenings.md") == ("gpt-6-luna", "claude-opus-5")
+    run("hop", "here", "--agents", specs[0])
+
+    def budget_of(name: str) -> tuple[float | None, tuple[str, ...]]:
+        evaluation = load([name, "orders.md"], folder).evaluation
+        assert evaluation is not None
+        return evaluation.budget_usd, evaluation.budget_ignores
+
+    assert budget_of("mornings.md") == (1.0, specs[:1])  # what a server of one's own costs is not known
+    assert (budget_of("evenings.md"), budget_of("here.md")) == ((1.0, ()), (None, ()))
     with pytest.raises(FlatfieldError, match="no agent 'gpt-6-lunar'"):
         run("hop", "nights", "--agents", "gpt-6-lunar")
 

@@ -8,19 +8,19 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
 from msgspec.structs import replace
 
 from flatfield.faces.cli.start import Surveyed, lines, next_step
 from flatfield.records import RunSummary
 from flatfield.testing.fake_server import FakeReply
+from flatfield.testing.wires.openai_chat import FakeChat
 from flatfield.vendors.base import UsualServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from subprocess import CompletedProcess
-
-    from flatfield.testing.wires.openai_chat import FakeChat
 
     Cli = Callable[..., CompletedProcess[str]]
 
@@ -69,6 +69,11 @@ def test_what_there_is_is_said_in_lines_that_fit() -> None:
     assert "llama.cpp with 2 models: m, n; Ollama with 0 models" in text
     assert "5 of 6 trials measured" in text
     assert max(map(len, text.splitlines())) <= 80
+    looked_at = NOTHING._replace(runs=(replace(RUN, imported=True),))
+    assert [list(lines(one))[-1] for one in (NOTHING, looked_at)] == [
+        "runs     none",
+        "runs     none measured here; 1 to look at: flatfield runs",
+    ]
 
 
 @pytest.mark.whole
@@ -80,12 +85,29 @@ def test_on_a_terminal_it_looks_around(
     monkeypatch.setattr("flatfield.vendors.openai_chat.usual_servers", lambda _environ: (usual,))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://me:secret@gateway.example:4000/v1")
     ended = cli()
     assert ended.returncode == 0
     assert f"project  {project} (no flatfield.toml)" in ended.stdout
     assert "servers  llama.cpp with 2 models: m, n" in ended.stdout
     assert "keys     ANTHROPIC_API_KEY" in ended.stdout
+    assert ended.stdout.count("address  OPENAI_BASE_URL sends to gateway.example:4000\n") == 1
     assert ended.stdout.endswith("--check 'pytest -q'\nAll commands: flatfield --help\n")
+
+
+@pytest.mark.whole
+def test_a_server_that_wants_a_key_is_there_all_the_same(
+    cli: Cli, serve: Callable[..., FakeChat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_server: FakeChat, _request: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": "no key"}}, status=401)
+
+    monkeypatch.setattr(FakeChat, "_list", refuse)
+    server = serve([])
+    usual = UsualServer(name="vLLM", base_url=server.base_url, provider="openai-chat", address=server.base_url)
+    monkeypatch.setattr("flatfield.vendors.openai_chat.usual_servers", lambda _environ: (usual,))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert "servers  vLLM, which wants a key (--key-env)\n" in cli().stdout
 
 
 @pytest.mark.whole

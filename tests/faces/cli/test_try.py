@@ -97,7 +97,7 @@ def test_which_of_my_two_models(cli: Cli, shop: Path, server: FakeChat, monkeypa
     assert '  flatfield try "YOUR TASK" --check' in stands
     ended = cli(*tried)
     assert ended.returncode == 0, ended.stderr
-    told = " ".join(ended.stdout.split())
+    told = " ".join(ended.stdout.replace("\\\n", "").split())
     for quoted in _blocks(page, "text"):
         assert " ".join(quoted.split()) in _squeezed(f"{ended.stderr}\n{ended.stdout}")
     assert len(ended.stdout.splitlines()) <= 45
@@ -154,6 +154,29 @@ def test_a_check_that_passes_already_is_said_in_the_report_too(cli: Cli, shop: P
     assert "passes already" in cli("report", "--format", "markdown", "--full").stdout
 
 
+def test_a_key_is_named_for_a_server_that_wants_one_and_going_on_asks_no_more(
+    cli: Cli, shop: Path, server: FakeChat, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a folder that is not the project's, as the first lines of the README have it."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    monkeypatch.setenv("GATEWAY", "of-the-gateway")
+    m = f"openai-chat:m@{server.base_url}"
+    given = ("--in", str(shop), "--check", CHECK, "--agents", f"{m},noop", "--repeats", "1")
+    ended = cli("try", WISH, *given, "--key-env", "GATEWAY")
+    assert ended.returncode == 0, ended.stderr
+    assert f"--model {m} --key-env GATEWAY" in " ".join(ended.stdout.replace("\\\n", "").split())
+    asked = len(server.headers)
+    assert {headers["Authorization"] for headers in server.headers} == {"Bearer of-the-gateway"}
+    ended = cli("eval", "--resume", "--repeats", "2", "--agents", m)
+    assert (ended.returncode, "not trusted" in ended.stderr) == (0, False), ended.stderr
+    assert {headers["Authorization"] for headers in server.headers[asked:]} == {"Bearer of-the-gateway"}
+    pasted = cli("try", WISH, *given, "--key-env", "sk-secret")
+    assert "not the key: --key-env MY_KEY" in pasted.stderr
+    assert "sk-secret" not in pasted.stderr
+    none_typed = cli("try", WISH, *given[:4], "--agents", "noop", "--key-env", "GATEWAY")
+    assert "is for agents written as PROVIDER:MODEL@URL, and none is" in none_typed.stderr
+
+
 @pytest.mark.parametrize(
     ("check", "said"),
     [
@@ -203,12 +226,33 @@ def test_a_mistake_is_a_sentence(cli: Cli, shop: Path, words: tuple[str, ...], s
     assert ended.stdout == ""
 
 
+def test_a_model_of_a_server_here_is_no_name_and_what_to_write_is_said(cli: Cli, shop: Path, server: FakeChat) -> None:
+    ended = cli("try", WISH, "--in", str(shop), "--check", CHECK, "--agents", "m,nobody")
+    assert ended.returncode == 2
+    assert f"found on this machine: --agents openai-chat:m@{server.base_url}\n" in f"{ended.stderr}\n"
+    assert "the check is made" not in ended.stderr, "names are looked up first: a check may take minutes"
+
+
 def test_nobody_here_is_said_with_what_helps(cli: Cli, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for vendor in ("openai_chat", "ollama"):
         monkeypatch.setattr(f"flatfield.vendors.{vendor}.usual_servers", lambda _environ: ())
     ended = cli("try", WISH, "--in", str(shop), "--check", CHECK)
     assert ended.returncode == 2
     assert "no agent was found here: start a model server" in ended.stderr
+
+
+def test_a_gateway_that_a_variable_names_has_models_of_its_own(
+    cli: Cli, shop: Path, server: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flatfield.vendors.openai_chat.usual_servers", lambda _environ: ())
+    monkeypatch.setenv("OPENAI_API_KEY", "of-the-gateway")
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+    ended = cli("try", WISH, "--in", str(shop), "--check", CHECK)
+    assert ended.returncode == 2
+    assert "it serves: m, n" in ended.stderr
+    assert "OPENAI_BASE_URL leads elsewhere: name models that are served there, as --agents openai" in ended.stderr
+    named = cli("try", WISH, "--in", str(shop), "--check", CHECK, "--agents", "openai-chat:m", "--repeats", "1")
+    assert named.stdout.lstrip().startswith("Use openai-chat:m"), named.stderr
 
 
 async def test_no_more_than_a_dollar_is_spent_on_whom_nobody_named(

@@ -78,16 +78,16 @@ async def test_a_check_decides_what_is_taken_and_one_trial_is_kept(
             good = await client.call_tool("prompt_nano_agent", {**given, "check": "grep -q beta b.txt"})
             assert (folder / "b.txt").read_text() == "beta"
             (folder / "b.txt").unlink()
-            bad = await client.call_tool("prompt_nano_agent", {**given, "check": "grep -q gamma b.txt"})
+            no_gamma = "grep -q gamma b.txt || { echo 'there is no gamma'; exit 1; }"
+            bad = await client.call_tool("prompt_nano_agent", {**given, "check": no_gamma})
             trial = bad.structured_content["metadata"]["trial"]
             again = await client.call_tool("prompt_nano_agent", {**given, "continue_trial": trial, "check": "true"})
             missing = await client.call_tool("prompt_nano_agent", {**given, "check": "no-such-program"})
     assert good.structured_content["success"] is True
     assert good.structured_content["metadata"]["files_changed"] == ["b.txt"]
     assert bad.structured_content["success"] is False
-    assert (
-        "the check did not pass (exit code 1); the changes were taken all the same" in bad.structured_content["error"]
-    )
+    told = "the check did not pass (exit code 1: there is no gamma); the changes were taken all the same"
+    assert told in bad.structured_content["error"]
     assert "leave check out" in again.content[0].text
     assert "the check 'no-such-program' cannot start" in missing.content[0].text
     store = Store(folder / ".flatfield")

@@ -46,6 +46,18 @@ def test_where_all_are_free_it_is_time(make_result: Callable[..., RunResult], tr
     assert "active seconds of a typical trial" in "\n".join(scatter_lines(make_result(trials), 80))
 
 
+def test_who_does_no_work_is_not_marked_for_being_the_fastest(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any]
+) -> None:
+    took = (("works", 1.0, 9.0), ("idle", 0.0, 2.0))
+    trials = [trial(agent=name, score=score, more={"active_seconds": seconds}) for name, score, seconds in took]
+    text = "\n".join(scatter_lines(make_result(trials), 80))
+    assert "1 works*  2 idle  (* does the job, and nobody is better at both)" in text
+    nobody = "\n".join(scatter_lines(make_result([trial(agent=name, score=0.0) for name in "ab"]), 80))
+    assert "1 a" in nobody
+    assert "*" not in nobody
+
+
 def test_of_many_the_best_have_numbers(make_result: Callable[..., RunResult], trial: Callable[..., Any]) -> None:
     trials = [trial(agent=f"m{n}", score=n / 40, more={"cost_usd": 0.001 * 1.3**n}) for n in range(40)]
     text = "\n".join(scatter_lines(make_result(trials), 80))

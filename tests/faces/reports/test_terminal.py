@@ -266,6 +266,22 @@ def test_a_price_that_is_not_known_is_never_nothing(
     assert "$0" not in text
 
 
+def test_where_cost_is_left_out_nobody_has_a_letter_for_it(
+    make_result: Callable[..., RunResult], trial: Callable[..., Any]
+) -> None:
+    """Who did no work is F in everything: beside "cost is left out for all" that would be a contradiction."""
+    trials = [trial(agent="a", more={"cost_usd": None}), trial(agent="b", score=0.0, more={"cost_usd": None})]
+    text = render(make_result(trials))
+    ranking = section(text, "Final Ranking")
+    assert "Cost is left out for all" in text
+    assert "cost" not in row(ranking, "rank").split()
+    assert "F" not in row(ranking, "1–2 a").split()
+    assert [row(section(text, "Letters by Task"), name).split()[1:] for name in ("a", "b")] == [["S", "S"], ["F", "F"]]
+    priced = render(make_result([trial(agent="a"), trial(agent="b", score=0.0)]))
+    assert "cost" in row(section(priced, "Final Ranking"), "rank").split()
+    assert row(section(priced, "Letters by Task"), "b").split()[1:] == ["F", "F", "F"]
+
+
 def test_the_published_run_tells_every_letter_that_differs_and_every_cost_that_is_another(published: RunResult) -> None:
     lines = section(whole(published), "Published and Ours")
     said = " ".join(lines)

@@ -121,8 +121,8 @@ OF_LARGER = (
     " plays the known solution, noop does nothing). Three tasks show how it goes; suite:desk has twelve to decide by."
 )
 PUBLISHED = (
-    "Nine models on five tasks: the figures that the nano-agent project published in August 2025, one run each, graded"
-    " by the same rules. Imported, not measured here."
+    "First, what an answer looks like. Nine models on five tasks: the figures that the nano-agent project published in"
+    " August 2025, one run each, graded by the same rules. Imported, not measured here."
 )
 MOST_OWN = 2
 SMALLEST_SECONDS, LARGER_SECONDS_PER_GB = 120.0, 65.0
@@ -165,6 +165,7 @@ def command(
     screen = open_console(stderr=as_json)
     larger = _fetched(screen) if models is ModelSet.ALL else Larger()
     asyncio.run(fetch(FLOOR, "wheels"))  # an index is what everybody has who could install flatfield; a hub is not
+    published = () if as_json else (_show_published(screen, store),)
     wrapped(OF_LARGER if larger.names else INTRODUCTION, screen, style="dim")
     run = _demo_run(project, larger.names)
     environ = environ_of(project)
@@ -178,8 +179,7 @@ def command(
     else:
         screen.print()
         terminal.show_end(result, screen)
-        shown = (result,) if stopped else (result, _show_published(screen, store))
-        _show_files(shown, project, store, screen)
+        _show_files((result, *published), project, store, screen)
         if not stopped:
             _next_steps(asyncio.run(_within_reach(project, environ)), screen)
     leave(result, summary, stopped=stopped)
@@ -236,16 +236,20 @@ def _demo_run(project: Project, larger: Sequence[str]) -> Run:
 
 
 def _show_published(screen: Console, store: Store) -> RunResult:
-    """A decision worth reading: nine models on five tasks, from published figures, re-graded."""
+    """A decision to read meanwhile: nine models on five tasks, from published figures, re-graded.
+
+    It comes before the run, so that the last answer on the screen is the run's own.
+    """
     from flatfield.faces.drawing import wrapped
     from flatfield.faces.reports.terminal import show_ranking
     from flatfield.runs.results import load_result
 
     result = load_result(store, load_into(store, EXAMPLE).id)
     screen.print()
-    screen.rule(style="dim")
     wrapped(PUBLISHED, screen, style="dim")
     show_ranking(result, screen)
+    screen.print()
+    screen.rule(style="dim")
     return result
 
 

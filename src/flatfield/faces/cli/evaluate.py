@@ -22,6 +22,7 @@ from flatfield.faces.cli.run_options import (
     Jobs,
     Judge,
     JudgeWeight,
+    KeyEnv,
     MaxRepeats,
     Repeats,
     Seed,
@@ -33,7 +34,7 @@ from flatfield.faces.cli.run_options import (
     most_repeats,
 )
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo
-from flatfield.faces.cli.trust import Trust, access_of
+from flatfield.faces.cli.trust import Trust, access_of, remember_typed
 from flatfield.faces.cli.view import View
 from flatfield.faces.storing import store_of
 
@@ -83,6 +84,7 @@ def command(
     context: typer.Context,
     files: Files = None,
     agents: Agents = None,
+    key_env: KeyEnv = None,
     repeats: Repeats = None,
     jobs: Jobs = None,
     seed: Seed = None,
@@ -108,8 +110,11 @@ def command(
     as_json: common.AsJson = False,
 ) -> None:
     """Run agents on tasks and grade what each one did."""
+    from msgspec import structs
+
     from flatfield.faces.cli.carry_out import CarriedOut, Told, carried_out
     from flatfield.runs.order import Chosen, judges_of, ungradable
+    from flatfield.tasks.agents import with_key
 
     project = common.settings(context).project()
     wanted = common.preferences(project, for_, weights=common.parse_weights(weights))
@@ -132,12 +137,15 @@ def command(
     only: tuple[str, ...] = ()
     if extend is not None:
         run, only = _extended(
-            store, extend, [*(files or []), *(["--resume"] if resume else [])], chosen, project, access
+            store, extend, [*(files or []), *(["--resume"] if resume else [])], chosen, project, access, key_env
         )
     elif resume is not None:
-        run, only = _resumed(store, resume, files or [], chosen, project, access)
+        beside = [*(files or []), *(["--key-env"] if key_env else [])]
+        run, only = _resumed(store, resume, beside, chosen, project, access)
     else:
         run = asked_run(files or [], project, access, chosen, common.settings(context).arguments).run
+        run = structs.replace(run, agents=with_key(run.agents, key_env))
+        remember_typed(run, project)
     if resume is None and not ungraded and (mistakes := ungradable(run)):
         raise InvalidFiles(mistakes)
     if strict_fair:
@@ -204,8 +212,9 @@ def _resumed(
         )
     before = {task.id: task.digest for task in run.tasks}
     run = reread(run, access)
-    run = of_its_store(run, project.folder, project.roster)
-    access.allow(foreign(run, project.folder))
+    typed = access.ledger.contents().typed.get(run.id, ())
+    run = of_its_store(run, project.folder, project.roster, typed)
+    access.allow(foreign(run, project.folder, typed))
     run = tried_on(run)
     changed = [task.id for task in run.tasks if task.digest != before[task.id]]
     common.notes([f"changed since, so that what was done does not count: {few(changed)}"] if changed else [])
@@ -219,7 +228,13 @@ def _resumed(
 
 
 def _extended(
-    store: Store, asked: str, beside: Sequence[str], chosen: Chosen, project: Project, access: Access
+    store: Store,
+    asked: str,
+    beside: Sequence[str],
+    chosen: Chosen,
+    project: Project,
+    access: Access,
+    key_env: str | None,
 ) -> tuple[Run, tuple[str, ...]]:
     """The stored run with the agents of `--agents`, and their names; `beside` is what it cannot be given with."""
     from msgspec import structs
@@ -228,7 +243,7 @@ def _extended(
     from flatfield.runs.order import extended, foreign, judged_anew, of_its_store, remaining, unchanged
     from flatfield.runs.results import load_result
     from flatfield.runs.trying import tried_on
-    from flatfield.tasks.agents import select_agents
+    from flatfield.tasks.agents import select_agents, with_key
 
     if beside:
         raise FlatfieldError(f"--extend takes tasks, repeats and limits from its run: leave {beside[0]} out")
@@ -238,9 +253,10 @@ def _extended(
     if chosen.agents is None:
         raise FlatfieldError("--extend needs --agents: name those to add to the run")
     before = load_result(store, asked)
-    added = select_agents(chosen.agents, project.roster)
-    stored = of_its_store(before.run, project.folder, project.roster)
-    access.allow(foreign(stored, project.folder))
+    added = with_key(select_agents(chosen.agents, project.roster), key_env)
+    typed = access.ledger.contents().typed.get(before.run.id, ())
+    stored = of_its_store(before.run, project.folder, project.roster, typed)
+    access.allow(foreign(stored, project.folder, typed))
     if tried_on(stored) != stored:
         raise FlatfieldError(
             f"{stored.source} has changed since run {stored.id}: what is added could not be compared; put its files"
@@ -248,6 +264,7 @@ def _extended(
         )
     run = extended(unchanged(stored, access), added, before.grading.anchors)
     run = structs.replace(chosen, agents=None).anew(run)
+    remember_typed(run, project)
     only = tuple(agent.name for agent in added)
     left = remaining(run, store.rows(run.id), only)
     common.note(f"run {run.id}: {', '.join(only)} added, {many(len(left.plans), 'trial')} to do")

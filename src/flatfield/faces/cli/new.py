@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flatfield.faces.found import Here
+    from flatfield.records import AgentConfig
     from flatfield.runs.commit_task import CommitTask
     from flatfield.tasks.project import Project
 
@@ -176,8 +177,18 @@ def hop(
             "no agent was found here to compare: name some with --agents A,B; flatfield doctor says more"
         )
     select_agents(chosen, project.roster)
-    _put({f"{name}.md": hop_file(name, chosen)}, Path(), force=force, as_json=as_json)
+    unpriced = [one for one in chosen if all(map(_is_served_here, select_agents([one], project.roster)))]
+    _put({f"{name}.md": hop_file(name, chosen, unpriced)}, Path(), force=force, as_json=as_json)
     _next(f"flatfield eval {shlex.quote(f'{name}.md')} TASK.md", as_json=as_json)
+
+
+def _is_served_here(agent: AgentConfig) -> bool:
+    """Whether a server of the user's own serves it: what that costs is not known, unless they say so."""
+    from urllib.parse import urlsplit
+
+    from flatfield.http.connecting import is_loopback
+
+    return is_loopback(urlsplit(agent.base_url or "").hostname or "")
 
 
 @app.command("config", epilog=examples("flatfield new config"))

@@ -12,6 +12,7 @@ from flatfield.errors import FlatfieldError, NotFound
 from flatfield.faces.cli import common
 from flatfield.faces.cli.completing import agents
 from flatfield.faces.cli.ending import GATE_FAILED, INTERRUPTED, NOT_MEASURED, interruptible
+from flatfield.faces.cli.run_options import KeyEnv
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo, heard
 from flatfield.faces.cli.trust import Trust, access_of
 
@@ -42,6 +43,7 @@ def command(
         str | None, typer.Option(metavar="NAME", help="A configured agent.", autocompletion=agents)
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="PROVIDER:MODEL[@URL]", help="An agent on the spot.")] = None,
+    key_env: KeyEnv = None,
     workspace: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where it works; else here.", show_default=False)
     ] = None,
@@ -51,7 +53,10 @@ def command(
     ] = None,
     check: Annotated[
         str | None,
-        typer.Option(metavar="COMMAND", help="Work in a copy; take what it changes once this passes, all or nothing."),
+        typer.Option(
+            metavar="COMMAND",
+            help="Work in a copy, then run this; changes are taken whole, and exit code 1 says that it failed.",
+        ),
     ] = None,
     turns: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many turns.")] = 20,
     seconds: Annotated[float, typer.Option(metavar="N", min=0.1, help="At most so much active time.")] = 300.0,
@@ -69,6 +74,7 @@ def command(
     from flatfield.runs.permission import wants_of
     from flatfield.runs.routes.here import check_of
     from flatfield.runs.single import FolderWork
+    from flatfield.tasks.agents import with_key
 
     if not prompt.strip():
         raise FlatfieldError("the prompt is empty: say what to do")
@@ -77,7 +83,7 @@ def command(
     project = common.settings(context).project()
     if agent is not None:
         common.notes(project.notes)
-    config = _config(agent, model, project)
+    (config,) = with_key((_config(agent, model, project),), key_env)
     folder = _folder(workspace)
     environ = common.environ_of(project)
     access = access_of(project, environ, everything=trust)

@@ -39,6 +39,12 @@ Agents = Annotated[
         autocompletion=agents,
     ),
 ]
+KeyEnv = Annotated[
+    str | None,
+    typer.Option(
+        "--key-env", metavar="VARIABLE", help="The environment variable with the key for agents written with @URL."
+    ),
+]
 LISTS = frozenset({"--agents", "--judge"})
 Repeats = Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials per agent and task.")]
 Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Trials at once (8 if not given).")]

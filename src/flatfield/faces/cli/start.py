@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 2.0
 """Where no server listens, that is known at once; one that is busy is waited for so long."""
 NAMED = 4
+LOCKED = "locked"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Surveyed(NamedTuple):
-    """What there is: the user's own agents, models of servers here by the server's name, pulled files, keys, runs."""
+    """What there is: the user's own agents, models of servers here by the server's name, pulled files, keys, runs.
+
+    `addresses`: variables that send a vendor's agents elsewhere, each with the host. `locked`: servers here that tell
+    nobody without a key which models they have.
+    """
 
     place: str
     agents: tuple[str, ...]
@@ -37,6 +42,8 @@ class Surveyed(NamedTuple):
     files: tuple[str, ...]
     keys: tuple[str, ...]
     runs: tuple[RunSummary, ...]
+    addresses: tuple[tuple[str, str], ...] = ()
+    locked: tuple[str, ...] = ()
 
     @property
     def has_agents(self) -> bool:
@@ -57,7 +64,9 @@ def look(project: Project) -> Surveyed:
     from flatfield.tasks.agents import is_control
 
     environ = common.environ_of(project)
-    names = (name for one in plugins.all_traits() for name in (*one.key_variables, *one.usual_key_variables))
+    vendors = plugins.all_traits()
+    names = (name for one in vendors for name in (*one.key_variables, *one.usual_key_variables))
+    elsewhere = {one.url_variable: environ.get(one.url_variable, "").strip() for one in vendors if one.url_variable}
     with ThreadPoolExecutor() as pool:
         asked = [(server.name, pool.submit(_models, server.base_url)) for server in _usual_servers(environ)]
         files = tuple(entry.name for entry in list_models(cache_folder(environ)) if entry.pulled)
@@ -66,11 +75,18 @@ def look(project: Project) -> Surveyed:
     return Surveyed(
         place=f"{project.config}" if project.config else f"{project.folder} (no flatfield.toml)",
         agents=tuple(one.name for one in project.roster if not one.is_shipped and not is_control(one)),
-        servers={name: models for name, models in answers.items() if models is not None},
+        servers={name: models for name, models in answers.items() if isinstance(models, tuple)},
+        locked=tuple(name for name, models in answers.items() if models == LOCKED),
         files=files,
         keys=tuple(name for name in dict.fromkeys(names) if environ.get(name, "").strip()),
         runs=runs,
+        addresses=tuple((name, _host(url)) for name, url in elsewhere.items() if url),
     )
+
+
+def _host(url: str) -> str:
+    """Where an address leads, without what may be a password."""
+    return url.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
 
 
 def _usual_servers(environ: Mapping[str, str]) -> Iterator[UsualServer]:
@@ -81,8 +97,8 @@ def _usual_servers(environ: Mapping[str, str]) -> Iterator[UsualServer]:
         yield from of_vendor(environ) if of_vendor else ()
 
 
-def _models(base_url: str) -> tuple[str, ...] | None:
-    """The models of a server on this machine; None where none answers, or it is elsewhere."""
+def _models(base_url: str) -> tuple[str, ...] | str | None:
+    """The models of a server on this machine; LOCKED: it wants a key; None: none answers, or it is elsewhere."""
     parts = urlsplit(base_url)
     if parts.scheme != "http" or parts.hostname not in LOOPBACK:
         return None
@@ -90,6 +106,8 @@ def _models(base_url: str) -> tuple[str, ...] | None:
     try:
         connection.request("GET", f"{parts.path}/models")
         answer = connection.getresponse()
+        if answer.status in {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}:
+            return LOCKED
         listed = json.loads(answer.read()) if answer.status == http.HTTPStatus.OK else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
@@ -109,16 +127,18 @@ def lines(found: Surveyed) -> Iterator[str]:
     yield ""
     yield f"project  {found.place}"
     yield f"agents   {few(found.agents, NAMED) or 'none of your own'}"
-    served = (
+    served = [
         f"{name} with {many(len(models), 'model')}{f': {few(models, NAMED)}' if models else ''}"
         for name, models in found.servers.items()
-    )
+    ]
+    served += [f"{name}, which wants a key (--key-env)" for name in found.locked]
     yield f"servers  {'; '.join(served) or 'none answers on this machine'}"
     yield f"models   {few(found.files, NAMED) or 'no file is pulled'}"
     yield f"keys     {few(found.keys, NAMED) or 'none is set'}"
+    yield from (f"address  {name} sends to {host}" for name, host in found.addresses)
     own = _evaluations(found)
     if not own:
-        yield "runs     none"
+        yield f"runs     none{f' measured here; {len(found.runs):,} to look at: flatfield runs' if found.runs else ''}"
         return
     newest = own[0]
     yield f"runs     {len(own):,}; newest {newest.id}: {newest.title}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flatfield.faces.cli.common import Environment
+    from flatfield.records import Run
     from flatfield.tasks.access import Access, Answer, Want
     from flatfield.tasks.ledger import Contents, Ledger
     from flatfield.tasks.project import Project
@@ -62,6 +64,15 @@ def access_of(
         everything=everything,
         strict=strict,
     )
+
+
+def remember_typed(run: Run, project: Project) -> None:
+    """Remember what the user typed for a run that begins, so that going on with it asks no more than this did."""
+    from flatfield.runs.order import typed_for
+
+    if typed := typed_for(run, project.folder):
+        with suppress(FlatfieldError):  # where there is no place for it, going on asks
+            ledger_of().typed(run.id, typed)
 
 
 def wants_in(folder: str, project: Project, environ: Environment) -> Iterator[Want]:

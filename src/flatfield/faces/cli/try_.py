@@ -22,16 +22,17 @@ from flatfield.faces.cli.run_options import (
     BudgetIgnores,
     BudgetSeconds,
     Jobs,
+    KeyEnv,
     SkipUnready,
     Ungraded,
     Unsafe,
 )
 from flatfield.faces.cli.speech import HeardVoice, Speak, SpeakTo
-from flatfield.faces.cli.trust import Trust, access_of
+from flatfield.faces.cli.trust import Trust, access_of, remember_typed
 from flatfield.faces.storing import store_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flatfield.agent.files.copying import CopyPlan
     from flatfield.faces.cli.carry_out import CarriedOut, Told
@@ -75,6 +76,7 @@ def command(
         str | None, typer.Option(metavar="COMMAND", help="What says whether it is done, by exit code 0.")
     ] = None,
     agents: Agents = None,
+    key_env: KeyEnv = None,
     repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Trials per agent.")] = REPEATS,
     jobs: Jobs = None,
     budget_usd: Budget = None,
@@ -128,7 +130,7 @@ def command(
         unsafe_commands=unsafe_commands,
         source=place,
     )
-    order = _Order(trying, chosen, common.settings(context).arguments)
+    order = _Order(trying, chosen, common.settings(context).arguments, key_env)
     asked = partial(_next_commands, trying=trying, file=prompt_file)
     told = Told(show=partial(_show, project=project, asked=asked, as_json=as_json), say=_spoken)
     asyncio.run(_try(order, how, HeardVoice(speak, speak_to), told))
@@ -136,21 +138,25 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What is asked for: what to try, what was chosen beside it, and the arguments as they were given."""
+    """What is asked for: what to try, what was chosen beside it, the arguments as they were given, and whose key."""
 
     trying: Trying
     chosen: Chosen
     arguments: Sequence[str]
+    key_env: str | None
 
 
 async def _try(order: _Order, how: CarriedOut, voice: HeardVoice, told: Told) -> None:
-    """The check on the untouched folder, then the agents, then the evaluation."""
+    """Whether the agents that are named are known, the check on the untouched folder, then the evaluation."""
     from msgspec import structs
 
     from flatfield.faces.cli.carry_out import carried_out
     from flatfield.runs.trying import copied, tried_run
+    from flatfield.tasks.agents import with_key
 
     trying, chosen = order.trying, order.chosen
+    if chosen.agents is not None:
+        with_key(await _known(chosen.agents, how.project, how.outside), order.key_env)
     plan = await asyncio.to_thread(copied, trying)
     if trying.check:
         common.note(f"the check is made on an untouched copy first: {trying.check}")
@@ -164,7 +170,8 @@ async def _try(order: _Order, how: CarriedOut, voice: HeardVoice, told: Told) ->
     command_line = shlex.join(["flatfield", *order.arguments])
     now = how.outside.clock.utc()
     run = await asyncio.to_thread(tried_run, trying, plan, chosen, how.project.roster, now, command_line)
-    run = structs.replace(run, notes=(*run.notes, *said))
+    run = structs.replace(run, notes=(*run.notes, *said), agents=with_key(run.agents, order.key_env))
+    remember_typed(run, how.project)
     await carried_out(run, store_of(how.project), how, voice, told)
 
 
@@ -239,7 +246,27 @@ def _sandbox(*, unsafe: bool) -> Sandbox:
     return UnsafeSandbox(os.environ) if unsafe else find_sandbox(os.environ)
 
 
-# ---------------------------------------------------------------------------- agents that nobody named
+# ---------------------------------------------------------------------------- the agents, and who takes part unnamed
+
+
+async def _known(names: Sequence[str], project: Project, outside: Outside) -> tuple[AgentConfig, ...]:
+    """The agents that are named.
+
+    Raises:
+        NotFound: some are none; of a model that a server here has, it is said how it is named.
+    """
+    from flatfield.faces.found import look, spec_of
+    from flatfield.runs.world import open_world
+    from flatfield.tasks.agents import select_agents
+
+    try:
+        return select_agents(names, project.roster)
+    except NotFound as error:
+        async with open_world(outside) as world:
+            own = (await look(project, world.services)).own
+        meant = [spec_of(agent) for agent in own if {agent.name, agent.model} & set(names)]
+        found = (f"\n  found on this machine: --agents {','.join(meant)}",) if meant else ()
+        raise NotFound(*error.args, *found) from None
 
 
 async def _with_found(chosen: Chosen, project: Project, outside: Outside) -> Chosen:
@@ -259,7 +286,7 @@ async def _with_found(chosen: Chosen, project: Project, outside: Outside) -> Cho
     ready = [spec for spec, agent in zip(specs, agents, strict=False) if agent.name not in not_ready]
     tried = tuple(ready[:MOST_TRIED])
     if not tried:
-        raise NotReady(_nobody(here, tuple(not_ready.values())))
+        raise NotReady(_nobody(here, (*not_ready.values(), *(_elsewhere(outside.environ) if not_ready else ()))))
     common.note(_introduced(here, tried, len(specs)))
     costs = [spec for spec in tried if spec in here.known]
     if costs and chosen.budget_usd is None:
@@ -279,6 +306,18 @@ def _introduced(here: Here, tried: Sequence[str], of: int) -> str:
         else ""
     )
     return "no agents are named, so these take part:\n" + "\n".join(lines) + more
+
+
+def _elsewhere(environ: Mapping[str, str]) -> Iterator[str]:
+    """Of each variable that sends vendors' agents to another address: how models of that are named."""
+    from flatfield import plugins
+
+    vendors: dict[str, list[str]] = {}
+    for one in plugins.all_traits():
+        if one.url_variable and environ.get(one.url_variable, "").strip():
+            vendors.setdefault(one.url_variable, []).append(f"{one.name}:MODEL")
+    for variable, named in vendors.items():
+        yield f"{variable} leads elsewhere: name models that are served there, as --agents {' or '.join(named)}"
 
 
 def _nobody(here: Here, reasons: Sequence[str]) -> str:
@@ -315,7 +354,7 @@ def _show(result: RunResult, *, project: Project, asked: partial[Iterator[tuple[
     else:
         screen = open_console()
         terminal.show_answer(result, screen)
-        draw(Section(title="Next", points=tuple(f"{what}: {line}" for what, line in steps)), screen)
+        draw(Section(title="Next", commands=steps), screen)
     path = write_markdown(result, project)
     if not as_json:
         common.note(f"\nReport: {os.path.relpath(path)}")
@@ -340,10 +379,11 @@ def _next_commands(result: RunResult, *, trying: Trying, file: Path | None) -> I
     yield "the whole report", f"flatfield report {run.id}"
 
 
-def _named(name: str, run: Run) -> tuple[str, str]:
+def _named(name: str, run: Run) -> tuple[str, ...]:
     """How `run` is told of an agent of the run's."""
     agent: AgentConfig = next(one for one in run.agents if one.name == name)
-    return ("--model" if agent.is_typed else "--agent"), shlex.quote(agent.typed_as)
+    key = ("--key-env", agent.api_key_env) if agent.is_typed and agent.api_key_env else ()
+    return ("--model" if agent.is_typed else "--agent"), shlex.quote(agent.typed_as), *key
 
 
 def _prompt_again(prompt: str, file: Path | None) -> str:

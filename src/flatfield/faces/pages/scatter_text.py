@@ -14,12 +14,13 @@ from flatfield.scoring.measures.scales import BANDS
 from flatfield.tasks.agents import short_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console
 
     from flatfield.faces.pages.charts import Agent, Amount, Axis, Point
     from flatfield.records import RunResult
+    from flatfield.scoring.certainty.values import Standing
 
 WIDTH, HEIGHT = 80, 17
 MOST = 30
@@ -41,12 +42,15 @@ def show_scatter(result: RunResult, console: Console, order: Sequence[str] = ())
 
 def scatter_lines(result: RunResult, width: int, order: Sequence[str] = ()) -> list[str]:
     """The lines; none where fewer than two agents have a place."""
-    agents = _agents(result)
+    decision = decide(result)
+    standings = {one.agent: one for one in decision.standings}
+    agents = _agents(result, standings)
     amount = worth_showing(agents)
     points, axis, bottom = placed(agents, amount)
     if len(points) < LEAST:
         return []
-    front = {point.agent["name"] for point in on_front(points)}
+    eligible = {name for name, one in standings.items() if one.allowed} if decision.recommended else set()
+    front = {point.agent["name"] for point in on_front(points)} & eligible
     ranked = [*dict.fromkeys([*order, *result.grading.order]), *sorted(point.agent["name"] for point in points)]
     chosen = sorted(points, key=lambda point: ranked.index(point.agent["name"]))
     if len(chosen) > MOST:
@@ -58,8 +62,7 @@ def scatter_lines(result: RunResult, width: int, order: Sequence[str] = ()) -> l
     return ["", title, *drawn, *_legend(points, numbers, front, width)]
 
 
-def _agents(result: RunResult) -> list[Agent]:
-    standings = {one.agent: one for one in decide(result).standings}
+def _agents(result: RunResult, standings: Mapping[str, Standing]) -> list[Agent]:
     cards = [card for card in result.grading.scorecards if not card.control]
     short = short_names(card.agent for card in cards)
     return [
@@ -132,7 +135,8 @@ def _marks(axis: Axis, amount: Amount) -> Iterator[tuple[float, str]] | list[tup
 def _legend(points: Sequence[Point], numbers: dict[str, str], front: set[str], width: int) -> Iterator[str]:
     names = {point.agent["name"]: point.agent["short"] for point in points}
     items = [f"{number} {names[name]}{'*' if name in front else ''}" for name, number in numbers.items()]
-    yield from packed((*items, "(* nobody is better at both)"), width)
+    meaning = ("(* does the job, and nobody is better at both)",) if front else ()
+    yield from packed((*items, *meaning), width)
     left_out = [names[name] for name in names if name not in numbers]
     if left_out:
         yield from packed((f"without a number: {few(left_out, 3)}",), width)

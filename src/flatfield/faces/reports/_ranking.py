@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from flatfield.faces.advice import per_trial
+from flatfield.faces.advice import per_trial, shows_cost
 from flatfield.faces.blocks import Section, Table
 from flatfield.faces.drawing import GAP, WIDTH
 from flatfield.faces.wording import UNKNOWN, count, dollars, few, letter, one_line, rank, seconds
 from flatfield.scoring.answer import per_trial as means_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from flatfield.records import Cell, RunResult, Scorecard, SkillScore
 
@@ -41,9 +41,10 @@ def controls(result: RunResult) -> list[Scorecard]:
 def ranking(result: RunResult) -> Section:
     """Places and grades, with what one trial takes."""
     cards = ranked(result)
-    untimed = set() if result.run.timed else {"speed", "time/trial"}
+    unknown = set() if result.run.timed else {"speed", "time/trial"}
+    unknown |= set() if shows_cost(result) else {"cost"}
     columns = tuple(
-        name for name in ("rank", "agent", "trials", *GRADES, "time/trial", "$/trial") if name not in untimed
+        name for name in ("rank", "agent", "trials", *GRADES, "time/trial", "$/trial") if name not in unknown
     )
     rows = tuple(_figures(card, columns, result) for card in cards)
     table = Table(
@@ -124,15 +125,18 @@ def letters(result: RunResult, most_tasks: int, beside: int) -> Section:
         )
     size = _size(len(tasks), beside)
     parts = [(start, tasks[start : start + size]) for start in range(0, len(tasks), size)]
-    text = "Three letters a task: performance, speed, cost; · is not measured." if contenders else ""
+    costs = shows_cost(result)
+    what = "Three letters a task: performance, speed, cost" if costs else "Two letters a task: performance, speed"
+    text = f"{what}; · is not measured." if contenders else ""
+    read = _three if costs else _two
     text += " Controls by performance alone." if others else ""
     return Section(
         title=title,
         paragraphs=(text.strip(),) if text else (),
         items=legend(result),
         tables=(
-            *(_table("agent", part, contenders, cells) for part in parts if contenders),
-            *(_table(CONTROL, part, others, cells) for part in parts if others),
+            *(_table("agent", part, contenders, cells, read) for part in parts if contenders),
+            *(_table(CONTROL, part, others, cells, _one) for part in parts if others),
         ),
     )
 
@@ -163,20 +167,24 @@ def _size(tasks: int, beside: int) -> int:
 
 
 def _table(
-    kind: str, part: tuple[int, Sequence[str]], agents: Sequence[str], cells: dict[tuple[str, str], Cell]
+    kind: str,
+    part: tuple[int, Sequence[str]],
+    agents: Sequence[str],
+    cells: dict[tuple[str, str], Cell],
+    read: Callable[[Cell | None], str],
 ) -> Table:
     start, tasks = part
     columns = (kind, *(f"T{number}" for number in range(start + 1, start + 1 + len(tasks))))
-    read = _three if kind == "agent" else _one
     rows = tuple((agent, *(read(cells.get((task, agent))) for task in tasks)) for agent in agents)
     return Table(columns=columns, rows=rows, names=frozenset({kind}), whole=True)
 
 
 def _three(cell: Cell | None) -> str:
-    if cell is None:
-        return ""
-    found = (cell.performance.letter, cell.speed.relative.letter, cell.cost.relative.letter)
-    return " ".join(each or "·" for each in found)
+    return "" if cell is None else f"{_two(cell)} {cell.cost.relative.letter or '·'}"
+
+
+def _two(cell: Cell | None) -> str:
+    return "" if cell is None else f"{cell.performance.letter or '·'} {cell.speed.relative.letter or '·'}"
 
 
 def _one(cell: Cell | None) -> str:

@@ -54,7 +54,7 @@ def _where(result: RunResult) -> str:
     """Where every word of a trial is."""
     if not _has_answers(result):
         return "These figures were published without the answers."
-    return f"Every word of a trial: flatfield show {result.run.id}/AGENT/TASK/TRY"
+    return f"Every word of a trial: flatfield show {result.run.id}/AGENT/TASK/REPEAT"
 
 
 def _has_answers(result: RunResult) -> bool:
@@ -142,7 +142,7 @@ def every_trial(result: RunResult) -> Section:
         )
         for trial in trials
     )
-    text = f"Every word of one: flatfield show {result.run.id}/AGENT/TASK/TRY"
+    text = f"Every word of one: flatfield show {result.run.id}/AGENT/TASK/REPEAT"
     table = Table(
         columns=("task", "agent", "try", "score", "how it ended", "time", "checks", "answer"),
         rows=rows,

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from flatfield.machine.protocols import CommandResult
     from flatfield.scoring.protocols import VerifyContext
 
-SHOWN_CHARACTERS = 200
 TRAITS = VerifierTraits(needs_sandbox=True, hidden_options=())
 
 
@@ -80,7 +79,7 @@ class ProjectVerifier:
         if done.timed_out:
             return replace(_check(None, f"the check was still running after {seconds:g} seconds", done), trouble="time")
         passed, reason = ended(done)
-        return _check(float(passed), f"{reason}{_last_line(done)}", done)
+        return _check(float(passed), reason, done)
 
 
 def _restore(context: VerifyContext, folder: Path, shown: tuple[str, ...]) -> None:
@@ -94,12 +93,6 @@ def _restore(context: VerifyContext, folder: Path, shown: tuple[str, ...]) -> No
         if (context.root / name).is_symlink() or (context.root / name).exists():
             context.files.remove(name)
     put_back(originals, context.files, context.trial.changes)
-
-
-def _last_line(done: CommandResult) -> str:
-    """What the command said last, which is the sum of it as a rule."""
-    said = next((line.strip() for line in reversed(done.output.splitlines()) if line.strip()), "")
-    return f": {said[:SHOWN_CHARACTERS]}" if said else ""
 
 
 def _check(score: float | None, reason: str, done: CommandResult | None = None) -> Check:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 CHECK_SECONDS = 600.0
 """How long such a check may take."""
+SHOWN_CHARACTERS = 200
+"""Of its last line."""
 ENVIRONMENTS = (".venv", "venv", "node_modules", "target", "vendor", "build", ".tox", ".build", "_build", "deps")
 """Folders beside the sources in which projects keep what their checks need, and which no copy has."""
 _PROGRAMS = (".venv/bin", "venv/bin", "node_modules/.bin")
@@ -64,10 +66,11 @@ def limits(seconds: float = CHECK_SECONDS) -> SandboxLimits:
 
 
 def ended(done: CommandResult) -> tuple[bool, str]:
-    """Whether a command says that the work is good, and how it ended."""
+    """Whether a command says that the work is good; how it ended, with its last line, which is the sum as a rule."""
     if done.exit_code is None:
         return False, f"it was stopped: {done.stopped or f'its time, {CHECK_SECONDS:g} s at most, was over'}"
-    return done.exit_code == 0, f"exit code {done.exit_code}"
+    said = next((line.strip() for line in reversed(done.output.splitlines()) if line.strip()), "")
+    return done.exit_code == 0, f"exit code {done.exit_code}{f': {said[:SHOWN_CHARACTERS]}' if said else ''}"
 
 
 # ---------------------------------------------------------------------------- its tests
