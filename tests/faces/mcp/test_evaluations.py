@@ -207,7 +207,7 @@ async def test_paths_with_spaces_and_agents_with_commas(connected: Any, folder: 
         picked = (await client.call_tool("pick", {"task": "bergen"})).structured_content
         compared = (await client.call_tool("compare", {"a": "oracle", "b": "noop"})).structured_content
         wrong = await client.call_tool("pick", {"task": "nowhere"})
-    assert "Forecast: 4 trials, about $0" in started.structured_content["said"]
+    assert "Forecast: 4 trials, $0, about" in started.structured_content["said"]
     assert f"Run {started.structured_content['run']} is" in started.structured_content["said"]
     assert (status["title"], status["trials_measured"]) == ("my tasks/a lop.md, bergen.md", 4)
     assert [each["agent"] for each in status["agents"]] == ["oracle", "noop"]
