@@ -123,7 +123,7 @@ PIXELS = 1.0
 
 
 QUICK = {"scatter"}
-"""Of one small run, which is graded in a moment."""
+"""The one that everybody sees first."""
 MAKE = "is not what the code makes today: make docs"
 
 

@@ -30,7 +30,7 @@ from flatfield.records import (
     Turn,
     VerifierSpec,
 )
-from flatfield.runs.store.codec import decode, encode
+from flatfield.runs.store.codec import decode, encode, is_measured
 
 RECORD = TrialRecord(
     run="r", agent="a", task="t", repeat=1, task_digest="d", agent_fingerprint="f", stop="answered", wall_seconds=1.5
@@ -91,6 +91,33 @@ def test_a_trial_that_misses_what_grades_stand_on_is_not_measured_and_says_so() 
         assert found.failure.message.startswith("its record in the store is read with changes: ")
     del data["stop"]
     assert decode(json.encode(data).decode(), TrialRecord).failure
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"abandoned_usage": [{"usage": {"input_tokens": -1}}]},
+        {"notes": [7]},
+        {"turns": [{"reply": {"text": 7, "model_seconds": "long"}, "results": [7], "queue_seconds": -5.0}]},
+        {"turns": [{"results": []}]},
+        {"turns": [{"reply": []}]},
+        {"turns": {}},
+        {"wall_seconds": -3.0},
+        {"usage": {"input_tokens": "many"}},
+        {"checks": [7]},
+        {"task": 7},
+        {"stop": "vanished"},
+        {"failure": {"kind": "odd", "message": "m"}},
+    ],
+)
+def test_a_short_look_sees_who_is_measured_as_reading_does(change: dict[str, Any]) -> None:
+    """What reading finds fault with is measured all the same where no grade stands on it: its notes say so."""
+    text = json.encode(json.decode(encode(RECORD)) | change).decode()
+    found = decode(text, TrialRecord)
+    assert found.notes or found.failure is not None
+    assert not is_measured(text) or found.failure is None
+    light = next(iter(change)) in {"abandoned_usage", "notes"} or "text" in str(change)
+    assert is_measured(text) is light
 
 
 def test_a_score_that_none_can_be_is_not_measured() -> None:

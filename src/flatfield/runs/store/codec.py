@@ -12,7 +12,20 @@ import msgspec
 from msgspec import Struct, structs
 
 from flatfield.json_text import DEEPEST_KEPT, is_deeper, plain, shallow
-from flatfield.records import Failure, Round, Run, Sent, TrialRecord, Verdict
+from flatfield.records import (
+    Check,
+    Dollars,
+    Failure,
+    Round,
+    Run,
+    Seconds,
+    Sent,
+    Stop,
+    TrialRecord,
+    Turn,
+    Usage,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,8 +117,64 @@ STAND_IN = {("TrialRecord", "stop"): "error", ("Failure", "kind"): "harness", ("
 """What a word that is not known here is read as, by record and field, where nothing says "not known"."""
 
 
+class _Said(Struct, frozen=True, kw_only=True):
+    """A reply, whatever it holds."""
+
+
+class _Taken(Struct, frozen=True, kw_only=True):
+    """A turn, whatever else it holds."""
+
+    reply: _Said
+
+
+class Graded(Struct, frozen=True, kw_only=True):
+    """Whose a trial's record is, and what grades stand on of it: who misses one of these is "not measured".
+
+    That each turn is there counts; what is in it does not, as its amounts are in the trial's.
+    """
+
+    run: str
+    agent: str
+    task: str
+    repeat: int
+    task_digest: str
+    agent_fingerprint: str
+    stop: Stop
+    turns: tuple[_Taken, ...] = ()
+    usage: Usage | None = None
+    cost_usd: Dollars | None = None
+    abandoned_cost_usd: Dollars | None = 0.0
+    device_cost_usd: Dollars | None = None
+    reported_cost_usd: Dollars | None = None
+    queue_seconds: Seconds = 0.0
+    retry_seconds: Seconds = 0.0
+    load_seconds: Seconds = 0.0
+    first_token_seconds: Seconds | None = None
+    model_seconds: Seconds = 0.0
+    tools_seconds: Seconds = 0.0
+    sandbox_seconds: Seconds = 0.0
+    active_seconds: Seconds = 0.0
+    wall_seconds: Seconds = 0.0
+    checks: tuple[Check, ...] = ()
+    failure: Failure | None = None
+
+
+def is_measured(text: str) -> bool:
+    """Whether a trial's record is JSON in which all that grades stand on is what it should be, and it did not fail.
+
+    The rest is passed over: that takes a tenth of what `decode` does.
+    """
+    try:
+        return msgspec.json.decode(text, type=Graded).failure is None
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+
+
 class Remark(Struct, frozen=True, kw_only=True):
-    """What was wrong in one place of a record; `grave`: a number or a text that must be there is made up for it."""
+    """What was wrong in one place of a record; `grave`: a number or a text that must be there is made up for it.
+
+    Nothing is grave in a part of a trial that no grade stands on (`Graded`).
+    """
 
     text: str
     grave: bool
@@ -173,16 +242,25 @@ class _Mending:
     def _struct(self, value: dict[str, Any], kind: type[Struct]) -> dict[str, Any]:
         fitted: dict[str, Any] = {}
         for field in structs.fields(kind):
-            hint = _hints(kind)[field.name]
-            if field.name not in value:
-                if field.required:
-                    fitted[field.name] = self._made_up(kind, field.name, hint)
-                continue
-            try:
-                fitted[field.name] = self.fit(value[field.name], hint, kind.__name__, field.name)
-            except _Misfit as misfit:
-                self._replace(fitted, field, hint, kind, f"cannot be {misfit}")
+            before = len(self.remarks)
+            self._field(fitted, value, field, kind)
+            if kind is Turn or (kind is TrialRecord and field.name not in Graded.__struct_fields__):
+                light = (structs.replace(each, grave=False) for each in self.remarks[before:])
+                self.remarks[before:] = list(light)
         return fitted
+
+    def _field(
+        self, fitted: dict[str, Any], value: dict[str, Any], field: structs.FieldInfo, kind: type[Struct]
+    ) -> None:
+        hint = _hints(kind)[field.name]
+        if field.name not in value:
+            if field.required:
+                fitted[field.name] = self._made_up(kind, field.name, hint)
+            return
+        try:
+            fitted[field.name] = self.fit(value[field.name], hint, kind.__name__, field.name)
+        except _Misfit as misfit:
+            self._replace(fitted, field, hint, kind, f"cannot be {misfit}")
 
     def _replace(
         self,

@@ -10,19 +10,14 @@ import msgspec
 from flatfield.errors import StoreError
 from flatfield.json_text import plain
 from flatfield.records import (
-    Check,
-    Dollars,
     Failure,
     Run,
     RunSummary,
-    Seconds,
-    Stop,
     TrialPlan,
     TrialRecord,
-    Usage,
     Verdict,
 )
-from flatfield.runs.store.codec import encode, readable
+from flatfield.runs.store.codec import encode, is_measured, readable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -238,15 +233,7 @@ def unread_trials(connection: sqlite3.Connection, run: str) -> frozenset[int]:
         f"SELECT id, {_TRIAL} FROM trials WHERE run = ? AND superseded = 0 AND failure IS NULL",  # noqa: S608 - ours
         (run,),
     )
-    return frozenset(row for row, *fields in rows if not _is_measured(fields[0]) and _trial(tuple(fields)).failure)
-
-
-def _is_measured(text: str) -> bool:
-    """Whether a record is JSON in which all that grades stand on is what it should be."""
-    try:
-        return msgspec.json.decode(text, type=_Graded).failure is None
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return False
+    return frozenset(row for row, *fields in rows if not is_measured(fields[0]) and _trial(tuple(fields)).failure)
 
 
 def verdicts(connection: sqlite3.Connection, run: str) -> list[Verdict]:
@@ -350,28 +337,6 @@ class _Kind(msgspec.Struct, frozen=True):
 
     delegated: bool = False
     imported: bool = False
-
-
-class _Graded(msgspec.Struct, frozen=True):
-    """What grades stand on of a trial's record."""
-
-    stop: Stop
-    usage: Usage | None = None
-    cost_usd: Dollars | None = None
-    abandoned_cost_usd: Dollars | None = 0.0
-    device_cost_usd: Dollars | None = None
-    reported_cost_usd: Dollars | None = None
-    queue_seconds: Seconds = 0.0
-    retry_seconds: Seconds = 0.0
-    load_seconds: Seconds = 0.0
-    first_token_seconds: Seconds | None = None
-    model_seconds: Seconds = 0.0
-    tools_seconds: Seconds = 0.0
-    sandbox_seconds: Seconds = 0.0
-    active_seconds: Seconds = 0.0
-    wall_seconds: Seconds = 0.0
-    checks: tuple[Check, ...] = ()
-    failure: Failure | None = None
 
 
 class _Attempted(msgspec.Struct, frozen=True):
