@@ -117,17 +117,17 @@ STAND_IN = {("TrialRecord", "stop"): "error", ("Failure", "kind"): "harness", ("
 """What a word that is not known here is read as, by record and field, where nothing says "not known"."""
 
 
-class _Said(Struct, frozen=True, kw_only=True):
+class _AnyReply(Struct, frozen=True, kw_only=True):
     """A reply, whatever it holds."""
 
 
-class _Taken(Struct, frozen=True, kw_only=True):
+class _AnyTurn(Struct, frozen=True, kw_only=True):
     """A turn, whatever else it holds."""
 
-    reply: _Said
+    reply: _AnyReply
 
 
-class Graded(Struct, frozen=True, kw_only=True):
+class GradedParts(Struct, frozen=True, kw_only=True):
     """Whose a trial's record is, and what grades stand on of it: who misses one of these is "not measured".
 
     That each turn is there counts; what is in it does not, as its amounts are in the trial's.
@@ -140,7 +140,7 @@ class Graded(Struct, frozen=True, kw_only=True):
     task_digest: str
     agent_fingerprint: str
     stop: Stop
-    turns: tuple[_Taken, ...] = ()
+    turns: tuple[_AnyTurn, ...] = ()
     usage: Usage | None = None
     cost_usd: Dollars | None = None
     abandoned_cost_usd: Dollars | None = 0.0
@@ -165,7 +165,7 @@ def is_measured(text: str) -> bool:
     The rest is passed over: that takes a tenth of what `decode` does.
     """
     try:
-        return msgspec.json.decode(text, type=Graded).failure is None
+        return msgspec.json.decode(text, type=GradedParts).failure is None
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
 
@@ -173,7 +173,7 @@ def is_measured(text: str) -> bool:
 class Remark(Struct, frozen=True, kw_only=True):
     """What was wrong in one place of a record; `grave`: a number or a text that must be there is made up for it.
 
-    Nothing is grave in a part of a trial that no grade stands on (`Graded`).
+    Nothing is grave in a part of a trial that no grade stands on (`GradedParts`).
     """
 
     text: str
@@ -244,7 +244,7 @@ class _Mending:
         for field in structs.fields(kind):
             before = len(self.remarks)
             self._field(fitted, value, field, kind)
-            if kind is Turn or (kind is TrialRecord and field.name not in Graded.__struct_fields__):
+            if kind is Turn or (kind is TrialRecord and field.name not in GradedParts.__struct_fields__):
                 light = (structs.replace(each, grave=False) for each in self.remarks[before:])
                 self.remarks[before:] = list(light)
         return fitted
