@@ -93,6 +93,7 @@ def _attack(killing: Killing, kinds: Sequence[str], kills: int, most_seconds: fl
     killing.wait_until_none_is_left()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_after_a_kill_at_any_moment_of_a_start(killing: Killing) -> None:
     _attack(killing, _kinds(), 56, 0.03)
 

@@ -172,6 +172,7 @@ with starting.at_the_end(["sh", "-c", "echo $WORD >> {path}"], {{"PATH": os.defp
 """
 
 
+@pytest.mark.slow
 def test_a_line_that_its_process_did_not_finish_costs_none_of_the_others(tmp_path: Path) -> None:
     path = tmp_path / "said"
     done = subprocess.run([sys.executable, "-c", CUT.format(path=path)], cwd=tmp_path, check=False)

@@ -183,7 +183,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("agents", "--full"),
     ("models", "list"),
     ("models", "list", "--full"),
-    ("tasks", "list"),
+    ("tasks", "list", "suite:desk"),
     ("tasks", "list", "tasks"),
     ("tasks", "list", "tasks", "--full"),
     ("doctor",),

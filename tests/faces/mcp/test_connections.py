@@ -378,6 +378,7 @@ def test_there_are_never_more_and_none_that_is_worked_on_leaves(arrivals: list[t
     assert not refused or sum(phase is Phase.WORKING for _, phase in arrivals[: refused[0]]) >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("idle_time")
 async def test_300_half_sent_requests_and_a_server_that_works_as_before_when_they_are_gone(
     make_desk: MakeDesk, serving: Any, wires: Any, hello: dict[str, Any], status: Any

@@ -284,7 +284,13 @@ print('begun', flush=True)
 """
 
 
-@pytest.mark.parametrize("ending", ["", "while True: time.sleep(60)"], ids=["returns", "is stopped"])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        pytest.param("", id="returns"),
+        pytest.param("while True: time.sleep(60)", id="is stopped", marks=pytest.mark.slow),
+    ],
+)
 def test_nothing_outlives_its_command(harness: Harness, work: Path, ending: str) -> None:
     result = harness.attack(OUTLIVE + ending, work, wall_seconds=5)
     assert "begun" in result.output

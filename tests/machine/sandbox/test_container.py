@@ -121,6 +121,7 @@ async def test_a_command_that_takes_too_long_has_its_container_removed(
     assert removed.split()[-1] in ran
 
 
+@pytest.mark.slow
 def test_a_container_goes_with_a_driver_that_is_killed(tmp_path: Path) -> None:
     fake = _fake(tmp_path / "bin", "docker", '[ "$1" = rm ] || exec sleep 600')
     workspace = tmp_path / "ws"
