@@ -7,8 +7,8 @@ import errno
 import json
 import os
 import sys
+import threading
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +39,7 @@ from flatfield.records import (
     VerifierSpec,
 )
 from flatfield.runs import trial
+from flatfield.runs.store.writer import InTurns
 from flatfield.runs.trial import Assignment, Ground, run_trial, tool_names
 from flatfield.scoring.prices.pricing import Prices
 from flatfield.tasks.access import everything
@@ -122,6 +123,7 @@ async def field(tmp_path: Path, clock: Any = None, sandbox: Sandbox | None = Non
                 sandbox=sandbox,
                 sandbox_reason="bubblewrap is not installed",
                 observe=here.events.append,
+                turns=more.get("turns"),
             )
             yield here
             assert here.left == [], "every workspace is taken away"
@@ -439,11 +441,13 @@ async def test_stopped_while_the_model_speaks(tmp_path: Path) -> None:
     assert record.usage is not None
 
 
+@pytest.mark.parametrize("in_turns", [False, True])
 @pytest.mark.parametrize("step", ["copy", "snapshot", "changes", "verify_quietly", "discard"])
 async def test_stopped_at_any_step_leaves_a_record_and_no_workspace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, in_turns: bool
 ) -> None:
     loop = asyncio.get_running_loop()
+    turns = InTurns(loop) if in_turns else None
     real = getattr(trial, step)
 
     def slowly(*arguments: Any) -> Any:
@@ -455,7 +459,7 @@ async def test_stopped_at_any_step_leaves_a_record_and_no_workspace(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(trial, step, waiting if step == "verify_quietly" else slowly)
-    async with field(tmp_path) as here, FakeChat([FakeReply(calls=(READ,)), ANSWER]) as server:
+    async with field(tmp_path, turns=turns) as here, FakeChat([FakeReply(calls=(READ,)), ANSWER]) as server:
         running = asyncio.create_task(here.run(agent(server.base_url)))
         record = await running
     if step == "discard":
@@ -467,18 +471,49 @@ async def test_stopped_at_any_step_leaves_a_record_and_no_workspace(
     assert (record.stop, len(record.turns)) == (("cancelled", 0) if before else ("answered", 2))
 
 
-async def test_a_trial_goes_to_a_thread_three_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trips: list[str] = []
-    for name in ("to_the_end", "whatever_comes"):
-        monkeypatch.setattr(trial, name, partial(counted, trips, getattr(trial, name)))
-    async with field(tmp_path) as here, FakeChat([FakeReply(calls=(READ,)), ANSWER]) as server:
-        assert (await here.run(agent(server.base_url))).failure is None
-    assert trips == ["_laid_out", "_looked_at", "_put_away"]
+LARGE = {f"{number}.txt": "a" for number in range(trial.SMALL_FILES + 1)}
+COMMAND = (VerifierSpec(kind="command", options={"run": "true"}),)
 
 
-async def counted(trips: list[str], real: Any, workers: Any, step: Any, *arguments: Any) -> Any:
-    trips.append(step.__name__)
-    return await real(workers, step, *arguments)
+@pytest.mark.parametrize(
+    ("fields", "calls", "hands"),
+    [
+        ({}, 1, ["loop", "loop", "loop"]),
+        ({"files": {"a.txt": "x" * trial.SMALL_CHARACTERS, "b.txt": "x"}}, 1, ["thread"] * 3),
+        ({"files": LARGE}, 1, ["thread"] * 3),
+        ({"verifiers": COMMAND}, 1, ["thread"] * 3),
+        ({"tools": ("read_file", "run_command")}, 1, ["thread"] * 3),
+        ({}, trial.SMALL_CALLS + 1, ["loop", "thread", "thread"]),
+    ],
+)
+async def test_only_small_workspaces_are_gone_through_in_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], calls: int, hands: list[str]
+) -> None:
+    """Small when it was made, and without anything but a few calls of file tools to make it larger."""
+    seen: list[str] = []
+
+    def noting(real: Any) -> Any:
+        def noted(*arguments: Any) -> Any:
+            seen.append("loop" if threading.current_thread() is threading.main_thread() else "thread")
+            return real(*arguments)
+
+        return noted
+
+    for step in ("copy", "changes", "discard"):
+        monkeypatch.setattr(trial, step, noting(getattr(trial, step)))
+    sandbox: Any = NoSandbox() if fields.get("tools") else None
+    async with (
+        field(tmp_path, turns=InTurns(asyncio.get_running_loop()), sandbox=sandbox) as here,
+        FakeChat([FakeReply(calls=(READ,) * calls), ANSWER]) as server,
+    ):
+        assert (await here.run(agent(server.base_url), structs.replace(TASK, **fields))).failure is None
+    assert seen == hands
+
+
+class NoSandbox:
+    """Offers commands, of which none is run."""
+
+    user = None
 
 
 # ---------------------------------------------------------------------------- what holds for a trial

@@ -90,7 +90,24 @@ class EventDecoder:
             self._begun.append(chunk)
             return []
         self._begun.append(chunk)
-        lines = b"".join(self._begun).splitlines(keepends=True)
+        joined, self._begun = b"".join(self._begun), []
+        if self._data or b"\r" in joined:
+            return self._lines(joined)
+        events: list[bytes] = []
+        *blocks, rest = joined.split(b"\n\n")
+        for block in blocks:
+            if block.startswith(b"data: ") and b"\n" not in block:  # nearly every event of a stream
+                events += [block[6:]] if len(block) > 6 else []
+            else:
+                events += self._lines(block + b"\n\n")
+        if b"\n" in rest:
+            return events + self._lines(rest)
+        self._begun = [rest] if rest else []
+        return events
+
+    def _lines(self, joined: bytes) -> list[bytes]:
+        """The data of every event that these lines complete; the last of them may not have ended."""
+        lines = joined.splitlines(keepends=True)
         # A final \r may be the first half of \r\n: it waits for the next chunk, with the line that it ends.
         self._begun = [lines.pop()] if lines and not lines[-1].endswith(b"\n") else []
         events: list[bytes] = []

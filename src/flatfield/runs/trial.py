@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from flatfield.machine.protocols import Sandbox
     from flatfield.records import AgentConfig, Check, EventKind, FileChange, Task, TrialPlan
     from flatfield.runs.store.underway import Underway
+    from flatfield.runs.store.writer import Hands, InTurns
     from flatfield.runs.traffic.lanes import Lanes
     from flatfield.runs.witness import Witness
     from flatfield.scoring.prices.pricing import Prices
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
 
 
 SHOWN_CHARACTERS, SHOWN_FROM_CHARACTERS = 80, 2000
+SMALL_FILES, SMALL_CHARACTERS, SMALL_CALLS = 16, 128 * 1024, 64
+"""A workspace of no more at first, where no more was called for, is gone through in about a millisecond."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +71,8 @@ class Ground:
     `scratch` is the folder that workspaces are made in; `sandbox` None: commands cannot run, `sandbox_reason` says why;
     `access` decides whether a task's own code may run. `underway` keeps what finished turns used until the trial's
     record is stored, None: nobody stores it. `witness` is asked about checks that have trouble of their own. `workers`:
-    the threads that make workspaces and take them away, None: the event loop's own.
+    the threads that make workspaces and take them away, None: the event loop's own; `turns` does that for small ones,
+    None: the threads do.
     """
 
     pool: ProviderPool
@@ -84,6 +88,7 @@ class Ground:
     underway: Underway | None = None
     witness: Witness | None = None
     workers: Executor | None = None
+    turns: InTurns | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,17 +183,42 @@ class TrialWork:
             raise ValueError(f"task {task.id!r} came without a plan of its files")
         home = self._ground.scratch / secrets.token_hex(8)
         failure = await self._ended(self._in_copy(source, home))
-        # In a thread: a large record would hold up what others measure. The trial is over, so its record counts.
-        return await whatever_comes(self._ground.workers, self._put_away, self._record(failure), home)
+        record = self._record(failure)
+        if notes := await whatever_comes(self._hands(), self._put_away, home):
+            record = msgspec.structs.replace(record, notes=(*record.notes, *notes))
+        return await self._masked(record)
 
-    def _put_away(self, record: TrialRecord, home: Path) -> TrialRecord:
-        """The record without keys; its workspace is gone."""
+    def _hands(self) -> Hands:
+        """Who makes the workspace, looks through it, and takes it away."""
+        calls = sum(len(turn.reply.calls) for turn in self._outcome.turns) if self._outcome else 0
+        return self._ground.turns if self._is_small and calls <= SMALL_CALLS else self._ground.workers
+
+    @cached_property
+    def _is_small(self) -> bool:
+        """Whether the workspace is small, and nothing but file tools, one call after the other, can make it larger."""
+        agent, task, plan = self._assignment.agent, self._assignment.task, self._assignment.files
+        if self._ground.turns is None or plan is None or plan.source or task.packages:
+            return False
+        if plugins.traits_or_usual(agent.provider).is_scaffold or needs_commands(task):
+            return False
+        small = len(plan.inline) <= SMALL_FILES and sum(map(len, plan.inline.values())) <= SMALL_CHARACTERS
+        return small and not any(map(needs_sandbox, tool_names(agent, task)))
+
+    def _put_away(self, home: Path) -> tuple[str, ...]:
+        """Take the workspace away; notes on what could not be."""
         try:
             discard(home)
         except OSError as error:
-            note = f"the workspace could not be removed: {error}"
-            record = msgspec.structs.replace(record, notes=(*record.notes, note))
-        return self._ground.pool.secrets.masked(record)
+            return (f"the workspace could not be removed: {error}",)
+        return ()
+
+    async def _masked(self, record: TrialRecord) -> TrialRecord:
+        """The record without keys. The trial is over, so that it counts, whatever comes meanwhile.
+
+        In a thread: a large record would hold up what others measure.
+        """
+        masks = self._ground.pool.secrets
+        return await whatever_comes(self._ground.workers, masks.masked, record) if masks.keys else record
 
     async def work(self, root: Path, files: ConfinedFiles, unseen: Unseen | None = None) -> TrialRecord:
         """The agent's part in a folder as it is. Its changes are what `files` collected of its own calls.
@@ -196,7 +226,7 @@ class TrialWork:
         `unseen` is told when the agent itself, being a program, begins to work there, and when it has ended.
         """
         failure = await self._ended(self._in_place(root, files, unseen))
-        return await whatever_comes(self._ground.workers, self._ground.pool.secrets.masked, self._record(failure))
+        return await self._masked(self._record(failure))
 
     async def _ended(self, steps: Coroutine[None, None, Failure | None]) -> Failure | None:
         """Take the steps; what ends them early is the record's failure, beside all that was used until then."""
@@ -214,11 +244,11 @@ class TrialWork:
 
     async def _in_copy(self, source: CopyPlan, home: Path) -> Failure | None:
         with ExitStack() as opened:
-            root, files, before = await to_the_end(self._ground.workers, self._laid_out, source, home, opened)
+            root, files, before = await to_the_end(self._hands(), self._laid_out, source, home, opened)
             failure = await self._worked(root, files)
             if failure is None:
                 self._doing = "it was looked at what the agent changed"
-            files, self._changes = await to_the_end(self._ground.workers, self._looked_at, files, before, opened)
+            files, self._changes = await to_the_end(self._hands(), self._looked_at, files, before, opened)
             if failure is None and await self._is_let_through(self._context(files, root, before)):
                 await self._verify(self._context(files, root, before))
             return failure

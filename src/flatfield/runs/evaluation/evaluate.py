@@ -39,6 +39,7 @@ from flatfield.runs.routes.cascade import run_cascade
 from flatfield.runs.routes.checks import CheckDesk, missing_checks, upper_bounds
 from flatfield.runs.scratch import claimed, scratch_folder
 from flatfield.runs.store.totals import priced_now
+from flatfield.runs.store.writer import InTurns
 from flatfield.runs.traffic.lanes import bottleneck, crowding, limit_agents
 from flatfield.runs.trial import Assignment, Ground, needs_commands, run_trial
 from flatfield.runs.witness import SolutionSeconds, Witness, folder_in
@@ -286,6 +287,7 @@ async def _ground(
         underway=store.underway,
         witness=Witness(SolutionSeconds(folder_in(outside.cache))),
         workers=stack.enter_context(ThreadPoolExecutor(WORKERS, "workspaces")),
+        turns=InTurns(asyncio.get_running_loop()),
     )
 
 

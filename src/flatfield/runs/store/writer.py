@@ -1,4 +1,4 @@
-"""The store's one writer: a thread that commits what came in meanwhile; and work in threads that is waited for."""
+"""The store's one writer: a thread that commits what came in meanwhile; and work beside the loop that is waited for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import contextvars
 import queue
 import sqlite3
 import threading
-from concurrent.futures import Future
+from collections import deque
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +19,6 @@ from flatfield.runs.store.database import Rescue, open_writer, store_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Executor
     from pathlib import Path
 
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 
-async def to_the_end(workers: Executor | None, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+async def to_the_end(workers: Hands, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """The function's result; when this is cancelled meanwhile, the cancellation comes after the function has ended.
 
     `workers`: whose threads do it; None: the event loop's own.
@@ -40,18 +40,50 @@ async def to_the_end(workers: Executor | None, function: Callable[P, T], *argume
     return work.result()
 
 
-async def whatever_comes(
-    workers: Executor | None, function: Callable[P, T], *arguments: P.args, **named: P.kwargs
-) -> T:
+async def whatever_comes(workers: Hands, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """The function's result, also when this is cancelled meanwhile: for the last step of what would be lost else."""
     work, _ = await _ended(workers, partial(function, *arguments, **named))
     return work.result()
 
 
-async def _ended(
-    workers: Executor | None, function: Callable[[], T]
-) -> tuple[asyncio.Future[T], asyncio.CancelledError | None]:
-    work = asyncio.get_running_loop().run_in_executor(workers, contextvars.copy_context().run, function)
+class InTurns:
+    """Does small pieces of work in the event loop itself, one in each of its turns: between two it reads and writes.
+
+    A thread asks for the interpreter again after each system call, and takes it from the loop: what makes thirty of
+    them costs three times as much there, and holds up the loop as long.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[tuple[asyncio.Future[Any], Callable[[], Any]]] = deque()
+
+    def begin(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """What comes of it in one of the next turns."""
+        work: asyncio.Future[T] = self._loop.create_future()
+        self._waiting.append((work, function))
+        if len(self._waiting) == 1:
+            self._loop.call_soon(self._turn)
+        return work
+
+    def _turn(self) -> None:
+        work, function = self._waiting.popleft()
+        if self._waiting:
+            self._loop.call_soon(self._turn)
+        try:
+            work.set_result(function())
+        except Exception as error:  # noqa: BLE001 - whatever it is, who waits for the work is told
+            work.set_exception(error)
+
+
+Hands = Executor | InTurns | None
+"""Who does a piece of work: threads, the event loop itself in its turns; None: the event loop's own threads."""
+
+
+async def _ended(workers: Hands, function: Callable[[], T]) -> tuple[asyncio.Future[T], asyncio.CancelledError | None]:
+    if isinstance(workers, InTurns):
+        work = workers.begin(function)
+    else:
+        work = asyncio.get_running_loop().run_in_executor(workers, contextvars.copy_context().run, function)
     cancelled: asyncio.CancelledError | None = None
     while not work.done():
         try:
