@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
+from flatfield.agent import workspace
 from flatfield.agent.files import copying, openat
 from flatfield.agent.files.copying import plan_copy
 from flatfield.agent.provider_pool import ProviderPool
@@ -347,7 +348,7 @@ async def test_a_workspace_that_cannot_be_made(tmp_path: Path, monkeypatch: pyte
 async def test_what_fails_after_the_agent_loses_nothing_of_what_it_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def unreadable(*_: Any) -> Any:
+    def unreadable(*_: Any, **__: Any) -> Any:
         raise error
 
     monkeypatch.setattr(trial, "changes", unreadable)
@@ -450,9 +451,9 @@ async def test_stopped_at_any_step_leaves_a_record_and_no_workspace(
     turns = InTurns(loop) if in_turns else None
     real = getattr(trial, step)
 
-    def slowly(*arguments: Any) -> Any:
+    def slowly(*arguments: Any, **named: Any) -> Any:
         loop.call_soon_threadsafe(running.cancel)
-        return real(*arguments)
+        return real(*arguments, **named)
 
     async def waiting(*_: Any) -> Any:
         running.cancel()
@@ -493,9 +494,9 @@ async def test_only_small_workspaces_are_gone_through_in_the_loop(
     seen: list[str] = []
 
     def noting(real: Any) -> Any:
-        def noted(*arguments: Any) -> Any:
+        def noted(*arguments: Any, **named: Any) -> Any:
             seen.append("loop" if threading.current_thread() is threading.main_thread() else "thread")
-            return real(*arguments)
+            return real(*arguments, **named)
 
         return noted
 
@@ -508,6 +509,27 @@ async def test_only_small_workspaces_are_gone_through_in_the_loop(
     ):
         assert (await here.run(agent(server.base_url), structs.replace(TASK, **fields))).failure is None
     assert seen == hands
+
+
+@pytest.mark.parametrize(
+    ("call", "looked"),
+    [(READ, True), (("write_file", '{"file_path": "a.txt", "content": "beta\\n"}'), False), (("no_such", "{}"), True)],
+)
+async def test_what_was_only_looked_at_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: tuple[str, str], looked: bool
+) -> None:
+    """A change within the clock's tick, of the same length, is seen where somebody could have made one."""
+    told: list[bool] = []
+
+    def changes(*arguments: Any, only_looked: bool) -> Any:
+        told.append(only_looked)
+        return workspace.changes(*arguments, only_looked=only_looked)
+
+    monkeypatch.setattr(trial, "changes", changes)
+    async with field(tmp_path) as here, FakeChat([FakeReply(calls=(call,)), ANSWER]) as server:
+        record = await here.run(agent(server.base_url), structs.replace(TASK, tools=("read_file", "write_file")))
+    assert told == [looked]
+    assert [change.kind for change in record.changes] == ([] if looked else ["modified"])
 
 
 class NoSandbox:

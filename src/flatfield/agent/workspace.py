@@ -101,8 +101,11 @@ def snapshot(files: ConfinedFiles, known: Mapping[str, str] | None = None) -> Sn
     )
 
 
-def changes(before: Snapshot, files: ConfinedFiles) -> tuple[FileChange, ...]:
+def changes(before: Snapshot, files: ConfinedFiles, *, only_looked: bool = False) -> tuple[FileChange, ...]:
     """What was added, modified or deleted since, sorted by path; a file rewritten with the same bytes is none of them.
+
+    `only_looked`: nobody did anything since that writes, so that a file with the same stamp need not be read, however
+    new it is.
 
     The text of an added or modified UTF-8 file is given up to 64 KiB each and 1 MiB together. Names that are not
     UTF-8 are shown with U+FFFD.
@@ -111,7 +114,7 @@ def changes(before: Snapshot, files: ConfinedFiles) -> tuple[FileChange, ...]:
     room = ALL_TEXT_LIMIT_BYTES
     after = {entry.path: entry for entry in _files(files)}
     for path in sorted(before.files.keys() | after.keys()):
-        kind = _kind(before, path, files, after.get(path))
+        kind = _kind(before, path, files, after.get(path), only_looked=only_looked)
         if kind is None:
             continue
         size = after[path].size_bytes if path in after else 0
@@ -127,14 +130,14 @@ def _files(files: ConfinedFiles) -> list[Entry]:
 
 
 def _kind(
-    before: Snapshot, path: str, files: ConfinedFiles, entry: Entry | None
+    before: Snapshot, path: str, files: ConfinedFiles, entry: Entry | None, *, only_looked: bool
 ) -> Literal["added", "modified", "deleted"] | None:
     old = before.files.get(path)
     if entry is None:
         return "deleted"
     if old is None:
         return "added"
-    settled = len(old.stamp) > 0 and old.stamp[-1] < before.taken - RACY_NANOSECONDS
+    settled = len(old.stamp) > 0 and (only_looked or old.stamp[-1] < before.taken - RACY_NANOSECONDS)
     if settled and old.stamp == entry.stamp:  # a change within the clock's tick would not show in the stamp
         return None
     return "modified" if _state(files, entry).digest != old.digest else None

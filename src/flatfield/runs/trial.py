@@ -277,7 +277,15 @@ class TrialWork:
         if not files.is_in_place():
             _there_again(files.root, self._owner)
             files = opened.enter_context(self._door(files.root))
-        return files, changes(before, files)
+        return files, changes(before, files, only_looked=self._only_looked())
+
+    def _only_looked(self) -> bool:
+        """Whether the agent did nothing but call tools that leave nothing behind."""
+        if self._outcome is None or plugins.traits_or_usual(self._assignment.agent.provider).is_scaffold:
+            return False
+        called = {call.name for turn in self._outcome.turns for call in turn.reply.calls}
+        known = tool_names(self._assignment.agent, self._assignment.task)
+        return all(plugins.tool_traits(name).looks_only for name in called.intersection(known))
 
     def _door(self, root: Path) -> ConfinedFiles:
         names = (SANDBOX_ROOT,) if self._ground.sandbox else ()

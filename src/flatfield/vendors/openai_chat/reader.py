@@ -349,8 +349,10 @@ class ChatReader:
         self.finish = "refused" if self._refused else _FINISH.get(reason.lower(), "stop")
 
     def _add(self, delta: _Delta, *, whole: bool) -> None:
-        text, thinking = content_parts(delta.content)
-        self._say(text)
+        content = delta.content
+        text, thinking = (content, "") if type(content) is str else content_parts(content)
+        if text:
+            self._say(text)
         if delta.reasoning_content or delta.reasoning or thinking:
             self._think(
                 {"reasoning_content": delta.reasoning_content, "reasoning": delta.reasoning, "thinking": thinking}
@@ -367,20 +369,17 @@ class ChatReader:
         for name, value in fields.items():
             if value and isinstance(value, str):
                 self._reasons.setdefault(name, []).append(value)
-                self._hear(value)
+                if self._timings:
+                    self._repetition.hear(value)
                 self.letters += len(value)
                 self.begun = True
 
     def _say(self, text: str) -> None:
-        if text:
-            self._parts.append(text)
-            self._hear(text)
-            self.letters += len(text)
-            self.begun = True
-
-    def _hear(self, piece: str) -> None:
+        self._parts.append(text)
         if self._timings:
-            self._repetition.hear(piece)
+            self._repetition.hear(text)
+        self.letters += len(text)
+        self.begun = True
 
     def _add_call(self, delta: _CallDelta, *, whole: bool) -> None:
         self.begun = True
