@@ -151,7 +151,7 @@ async def _carried(
     if late:
         await judge_missing(run, judges, court)
         trials.learn(await asyncio.to_thread(_known, court.store, run))
-        summary = _both(summary, await run_trials(late, means, court.stop))
+        summary = summary.and_then(await run_trials(late, means, court.stop))
     _refuse_unknown_costs(run, means.budget, court.store)
     notes = await judge_missing(run, judges, court)
     return structs.replace(summary, notes=(*summary.notes, *notes))
@@ -160,16 +160,6 @@ async def _carried(
 def _known(store: Store, run: Run) -> RunResult:
     """What is measured of the run's agents, in it and in other runs."""
     return load_pooled(store, run=run.id)
-
-
-def _both(first: Summary, then: Summary) -> Summary:
-    return Summary(
-        measured=(*first.measured, *then.measured),
-        not_measured=first.not_measured | then.not_measured,
-        cancelled=(*first.cancelled, *then.cancelled),
-        not_started=first.not_started | then.not_started,
-        notes=(*first.notes, *then.notes),
-    )
 
 
 def _refuse_missing_checks(run: Run, judges: Sequence[AgentConfig]) -> None:

@@ -72,6 +72,16 @@ class Summary(Struct, frozen=True, kw_only=True):
     not_started: dict[str, NotStarted] = {}
     notes: tuple[str, ...] = ()
 
+    def and_then(self, later: Summary) -> Summary:
+        """What became of these trials and of those that ran after them."""
+        return Summary(
+            measured=(*self.measured, *later.measured),
+            not_measured=self.not_measured | later.not_measured,
+            cancelled=(*self.cancelled, *later.cancelled),
+            not_started=self.not_started | later.not_started,
+            notes=(*self.notes, *later.notes),
+        )
+
 
 async def run_trials(plans: Sequence[TrialPlan], means: Means, stop: asyncio.Event) -> Summary:
     """Run the trials in their order, as far as jobs, lanes and the budget allow.

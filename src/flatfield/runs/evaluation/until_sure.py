@@ -79,7 +79,7 @@ async def until_sure(run: str, first: Summary, rounds: Rounds) -> Summary:
         for trial in step.trials:
             rounds.observe(Event(kind="planned", agent=trial.agent, task=trial.task, repeat=trial.repeat))
         last = await rounds.carry(step.run, step.trials)
-        summary = _joined(summary, last)
+        summary = summary.and_then(last)
     return summary
 
 
@@ -252,13 +252,3 @@ def _p(probability: float) -> str:
     """Two digits of what is missing to 1, and of the probability itself; never 1."""
     missing = 1.0 - probability
     return f"{probability:.{max(2, 1 - math.floor(math.log10(missing)))}f}" if missing >= 0.0001 else ">0.9999"
-
-
-def _joined(before: Summary, now: Summary) -> Summary:
-    return Summary(
-        measured=(*before.measured, *now.measured),
-        not_measured=before.not_measured | now.not_measured,
-        cancelled=(*before.cancelled, *now.cancelled),
-        not_started=before.not_started | now.not_started,
-        notes=(*before.notes, *now.notes),
-    )
