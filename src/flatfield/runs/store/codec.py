@@ -13,17 +13,12 @@ from msgspec import Struct, structs
 
 from flatfield.json_text import DEEPEST_KEPT, is_deeper, plain, shallow
 from flatfield.records import (
-    Check,
-    Dollars,
     Failure,
     Round,
     Run,
-    Seconds,
     Sent,
-    Stop,
     TrialRecord,
     Turn,
-    Usage,
     Verdict,
 )
 
@@ -127,36 +122,28 @@ class _AnyTurn(Struct, frozen=True, kw_only=True):
     reply: _AnyReply
 
 
-class GradedParts(Struct, frozen=True, kw_only=True):
-    """Whose a trial's record is, and what grades stand on of it: who misses one of these is "not measured".
+GRADED = frozenset({
+    "run", "agent", "task", "repeat", "task_digest", "agent_fingerprint", "stop", "turns", "usage", "checks", "failure",
+    "cost_usd", "abandoned_cost_usd", "device_cost_usd", "reported_cost_usd", "queue_seconds", "retry_seconds",
+    "load_seconds", "first_token_seconds", "model_seconds", "tools_seconds", "sandbox_seconds", "active_seconds",
+    "wall_seconds",
+})  # fmt: skip
+"""Whose a trial's record is, and what grades stand on of it: who misses one of these is "not measured".
 
-    That each turn is there counts; what is in it does not, as its amounts are in the trial's.
-    """
+That each turn is there counts; what is in it does not, as its amounts are in the trial's.
+"""
 
-    run: str
-    agent: str
-    task: str
-    repeat: int
-    task_digest: str
-    agent_fingerprint: str
-    stop: Stop
-    turns: tuple[_AnyTurn, ...] = ()
-    usage: Usage | None = None
-    cost_usd: Dollars | None = None
-    abandoned_cost_usd: Dollars | None = 0.0
-    device_cost_usd: Dollars | None = None
-    reported_cost_usd: Dollars | None = None
-    queue_seconds: Seconds = 0.0
-    retry_seconds: Seconds = 0.0
-    load_seconds: Seconds = 0.0
-    first_token_seconds: Seconds | None = None
-    model_seconds: Seconds = 0.0
-    tools_seconds: Seconds = 0.0
-    sandbox_seconds: Seconds = 0.0
-    active_seconds: Seconds = 0.0
-    wall_seconds: Seconds = 0.0
-    checks: tuple[Check, ...] = ()
-    failure: Failure | None = None
+
+@cache
+def graded_parts() -> type[Struct]:
+    """A trial's record of which nothing else is read, each part as the record has it."""
+    hints = _hints(TrialRecord) | {"turns": tuple[_AnyTurn, ...]}
+    parts = (field for field in structs.fields(TrialRecord) if field.name in GRADED)
+    fields = [
+        (part.name, hints[part.name]) if part.required else (part.name, hints[part.name], part.default)
+        for part in parts
+    ]
+    return msgspec.defstruct("GradedParts", fields, frozen=True, kw_only=True)
 
 
 def is_measured(text: str) -> bool:
@@ -165,15 +152,16 @@ def is_measured(text: str) -> bool:
     The rest is passed over: that takes a tenth of what `decode` does.
     """
     try:
-        return msgspec.json.decode(text, type=GradedParts).failure is None
+        read: Any = msgspec.json.decode(text, type=graded_parts())
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
+    return read.failure is None
 
 
 class Remark(Struct, frozen=True, kw_only=True):
     """What was wrong in one place of a record; `grave`: a number or a text that must be there is made up for it.
 
-    Nothing is grave in a part of a trial that no grade stands on (`GradedParts`).
+    Nothing is grave in a part of a trial that no grade stands on (`GRADED`).
     """
 
     text: str
@@ -244,7 +232,7 @@ class _Mending:
         for field in structs.fields(kind):
             before = len(self.remarks)
             self._field(fitted, value, field, kind)
-            if kind is Turn or (kind is TrialRecord and field.name not in GradedParts.__struct_fields__):
+            if kind is Turn or (kind is TrialRecord and field.name not in GRADED):
                 light = (structs.replace(each, grave=False) for each in self.remarks[before:])
                 self.remarks[before:] = list(light)
         return fitted
