@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from flatfield import plugins
 from flatfield.agent.destinations import sends
 from flatfield.agent.tiny import WatchedConversation, served_unlisted
 from flatfield.errors import NotListed, NotReady
-from flatfield.http.connecting import is_loopback
+from flatfield.http.connecting import leads_here
 from flatfield.http.secrecy import scrubbed
 from flatfield.plugins import traits_or_usual
 from flatfield.tasks.roster import remark
@@ -179,6 +178,6 @@ def _keys_alone(agent: AgentConfig, environ: Mapping[str, str]) -> tuple[str, ..
     """Which variables may hold the key, where the vendor's own server, far away, is asked and needs nothing else."""
     vendor = traits_or_usual(agent.provider)
     moved = agent.base_url or agent.headers or environ.get(vendor.url_variable, "").strip()
-    if moved or not vendor.url or vendor.own_server or is_loopback(urlsplit(vendor.url).hostname or ""):
+    if moved or not vendor.url or vendor.own_server or leads_here(vendor.url):
         return ()
     return (agent.api_key_env,) if agent.api_key_env else vendor.key_variables

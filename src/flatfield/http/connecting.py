@@ -65,6 +65,11 @@ def _is_exempt(host: str, port: int | None, exempt: str) -> bool:
     )
 
 
+def leads_here(address: str) -> bool:
+    """Whether an address, with its scheme, is one of this machine."""
+    return is_loopback(urlsplit(address).hostname or "")
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine's own."""
     if host == "localhost" or host.endswith(".localhost"):

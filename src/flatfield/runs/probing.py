@@ -7,7 +7,6 @@ import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import structs
@@ -15,7 +14,7 @@ from msgspec import structs
 from flatfield import json_text, plugins
 from flatfield.agent.probes import all_probes, find_protocol, offered_tools, worded
 from flatfield.errors import FlatfieldError
-from flatfield.http.connecting import is_loopback
+from flatfield.http.connecting import leads_here
 from flatfield.records import Probed
 from flatfield.tasks.agents import member_name
 from flatfield.tasks.cache import replace_whole
@@ -49,7 +48,7 @@ def leaves_open(agent: AgentConfig, environ: Mapping[str, str]) -> bool:
         return agent.protocol == "auto"
     traits = plugins.traits_or_usual(agent.provider)
     if traits.finds_protocol == "on loopback":
-        return is_loopback(urlsplit(base_url(agent, environ, traits)).hostname or "")
+        return leads_here(base_url(agent, environ, traits))
     return traits.finds_protocol == "always"
 
 

@@ -184,11 +184,9 @@ def hop(
 
 def _is_served_here(agent: AgentConfig) -> bool:
     """Whether a server of the user's own serves it: what that costs is not known, unless they say so."""
-    from urllib.parse import urlsplit
+    from flatfield.http.connecting import leads_here
 
-    from flatfield.http.connecting import is_loopback
-
-    return is_loopback(urlsplit(agent.base_url or "").hostname or "")
+    return leads_here(agent.base_url or "")
 
 
 @app.command("config", epilog=examples("flatfield new config"))

@@ -12,7 +12,6 @@ import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 from mcp.server.elicitation import render_elicitation_schema
 from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
@@ -28,7 +27,7 @@ from flatfield.faces.mcp.reporting import answer_of, stored
 from flatfield.faces.mcp.schemas import ExpectedAnswer, Plan, Progress, Status, files_of
 from flatfield.faces.storing import store_of
 from flatfield.faces.wording import dollars, few, many, plain, printable
-from flatfield.http.connecting import is_loopback
+from flatfield.http.connecting import leads_here
 from flatfield.runs.order import Chosen, Ordered, Request, how_often, judges_of, ordered, ungradable
 from flatfield.runs.permission import wants_of
 from flatfield.runs.scratch import holder
@@ -124,7 +123,7 @@ def too_much(run: Run, found: Forecast, desk: ServerDesk, project: Project) -> T
     """
     budget, budget_seconds = run.evaluation.budget_usd, run.evaluation.budget_seconds
     configs = (*run.agents, *project.roster)
-    near = {one.name for one in configs if is_loopback(urlsplit(one.base_url or "").hostname or "")}
+    near = {one.name for one in configs if leads_here(one.base_url or "")}
     lines = (*found.agents, *found.judges)
     unknown = [line.name for line in lines if line.trials and line.usd is None and line.name not in near]
     usd = math.inf if unknown else known_usd(found)

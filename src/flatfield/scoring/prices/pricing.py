@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -302,9 +301,9 @@ def _may_be_listed(agent: AgentConfig) -> bool:
 @lru_cache(maxsize=REMEMBERED)
 def _is_here(address: str) -> bool:
     """Whether a server is on this machine: no list has a price for it."""
-    from flatfield.http.connecting import is_loopback
+    from flatfield.http.connecting import leads_here
 
-    return is_loopback(urlsplit(address).hostname or "")
+    return leads_here(address)
 
 
 def stated_price(agent: AgentConfig, sent: Sent) -> Price | None:

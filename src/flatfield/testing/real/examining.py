@@ -7,14 +7,13 @@ import getpass
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
-from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
 from flatfield import __version__, plugins
 from flatfield.agent.destinations import sends
 from flatfield.errors import FlatfieldError, NotFound, NotReady
-from flatfield.http.connecting import is_loopback
+from flatfield.http.connecting import leads_here
 from flatfield.http.secrecy import Scrubber, scrubbed
 from flatfield.http.services import place_of
 from flatfield.records import Sent, Usage
@@ -242,7 +241,7 @@ class LiveExamination:
             url, vendor = self._url(agent), plugins.traits_of(agent.provider)
         except FlatfieldError:
             return ""
-        if not url or is_loopback(urlsplit(url).hostname or ""):
+        if not url or leads_here(url):
             return "a server on this machine"
         return "the vendor's own server" if is_own(url, vendor) else ELSEWHERE
 

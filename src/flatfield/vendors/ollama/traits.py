@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
-from flatfield.http.connecting import is_loopback
+from flatfield.http.connecting import leads_here
 from flatfield.http.services import place_of
 from flatfield.records import Traits
 from flatfield.vendors import base
@@ -120,7 +120,7 @@ def on_device(agent: AgentConfig, environ: Mapping[str, str]) -> bool:
     """As configured, else where the server is on loopback and the model is not one of its service's."""
     if agent.on_device is not None:
         return agent.on_device
-    return is_loopback(urlsplit(address(agent, environ)).hostname or "") and not is_cloud_model(agent.model)
+    return leads_here(address(agent, environ)) and not is_cloud_model(agent.model)
 
 
 def lane(agent: AgentConfig, environ: Mapping[str, str]) -> base.Lane:
